@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The few operations that formats and roundings need beside + - * /, for scalar lanes.
+#pragma once
+
+#include <cstdint>
+
+#include <ristretto/config.hpp>
+#include <ristretto/random.hpp>
+
+namespace ristretto {
+
+/// The operations on lane type T. Formats and roundings are written once over T; float, double and SIMD batches
+/// each specialize Ops, and no format arithmetic stands anywhere else.
+template <class T>
+struct Ops;
+
+/// The scalar type of the lanes of T: float for float and for a batch of floats.
+template <class T>
+using LaneScalar = typename Ops<T>::Scalar;
+
+/// The draw in (0, 1) of an element from its block of random words: ((word >> 9) + 0.5) * 2^-23 for the four elements
+/// of a block with 32 bits, (half + 0.5) * 2^-16 for its eight elements with 16 bits. Exact as floats.
+template <class S, int Bits>
+RISTRETTO_HOST_DEVICE constexpr S uniform_draw(const Words4& block, std::uint64_t element) noexcept {
+  if constexpr (Bits == 32) {
+    return (static_cast<S>(block.word[element] >> 9) + S(0.5)) * S(0x1p-23);
+  } else {
+    return (static_cast<S>(block.half(element)) + S(0.5)) * S(0x1p-16);
+  }
+}
+
+namespace detail {
+
+/// Ops of an IEEE 754 scalar S with the bits of U and F fraction bits; max_exponent is that of the largest finite S.
+template <class S, class U, int F, int MaxExponent>
+struct ScalarOps {
+  using Scalar = S;
+  using Mask = bool;
+
+  static constexpr int fraction_bits = F;
+  static constexpr int max_exponent = MaxExponent;
+  static constexpr int min_exponent = 1 - MaxExponent;  ///< of the smallest normal number
+
+  static constexpr U exponent_mask = U{2 * MaxExponent + 1} << F;
+  static constexpr U sign_mask = U{1} << (sizeof(U) * 8 - 1);
+  static constexpr S infinity = __builtin_bit_cast(S, exponent_mask);
+
+  RISTRETTO_HOST_DEVICE static constexpr U bits(S x) noexcept { return __builtin_bit_cast(U, x); }
+  RISTRETTO_HOST_DEVICE static constexpr S from_bits(U u) noexcept { return __builtin_bit_cast(S, u); }
+
+  RISTRETTO_HOST_DEVICE static constexpr Mask both(Mask a, Mask b) noexcept { return a && b; }
+  RISTRETTO_HOST_DEVICE static constexpr Mask either(Mask a, Mask b) noexcept { return a || b; }
+  /// a where the mask is set, else b.
+  RISTRETTO_HOST_DEVICE static constexpr S select(Mask mask, S a, S b) noexcept { return mask ? a : b; }
+  RISTRETTO_HOST_DEVICE static constexpr S abs(S x) noexcept { return from_bits(bits(x) & ~sign_mask); }
+  /// The magnitude of m with the sign bit of s.
+  RISTRETTO_HOST_DEVICE static constexpr S copysign(S m, S s) noexcept {
+    return from_bits((bits(m) & ~sign_mask) | (bits(s) & sign_mask));
+  }
+  /// x limited to [lo, hi]; NaN stays NaN.
+  RISTRETTO_HOST_DEVICE static constexpr S clamp(S x, S lo, S hi) noexcept { return x > hi ? hi : x < lo ? lo : x; }
+  /// The larger of two numbers (neither NaN, or a NaN in a).
+  RISTRETTO_HOST_DEVICE static constexpr S max(S a, S b) noexcept { return a < b ? b : a; }
+  /// 2^floor(log2 |x|): |x| without its fraction bits. 0 for zero and subnormals, inf for inf and NaN.
+  RISTRETTO_HOST_DEVICE static constexpr S binade(S x) noexcept { return from_bits(bits(x) & exponent_mask); }
+  /// The nearest integer, ties to even.
+  RISTRETTO_HOST_DEVICE static constexpr S rint(S x) noexcept {
+    const S a = abs(x);
+    return a < integers ? copysign((a + integers) - integers, x) : x;  // the sum rounds at the unit
+  }
+  /// The largest integer not above a, for a >= 0 or NaN.
+  RISTRETTO_HOST_DEVICE static constexpr S floor(S a) noexcept {
+    const S r = rint(a);
+    return r > a ? r - 1 : r;
+  }
+  /// The draw of element i.
+  template <int Bits, int Rounds>
+  RISTRETTO_HOST_DEVICE static constexpr S uniform(const RandomStream& stream, std::uint64_t i) noexcept {
+    constexpr std::uint64_t per_block = 128 / Bits;
+    return uniform_draw<S, Bits>(stream.block<Rounds>(i / per_block), i % per_block);
+  }
+
+ private:
+  static constexpr S integers = S(U{1} << F);  // from here on, every S is an integer
+};
+
+}  // namespace detail
+
+template <>
+struct Ops<float> : detail::ScalarOps<float, std::uint32_t, 23, 127> {};
+template <>
+struct Ops<double> : detail::ScalarOps<double, std::uint64_t, 52, 1023> {};
+
+/// 2^e as an S: exact down to the smallest subnormal, e in [min_exponent - fraction_bits, max_exponent].
+template <class S>
+RISTRETTO_HOST_DEVICE constexpr S power_of_two(int e) noexcept {
+  using O = Ops<S>;
+  using U = decltype(O::bits(S{}));
+  return e >= O::min_exponent ? O::from_bits(static_cast<U>(e + O::max_exponent) << O::fraction_bits)
+                              : O::from_bits(U{1} << (e - O::min_exponent + O::fraction_bits));
+}
+
+}  // namespace ristretto
