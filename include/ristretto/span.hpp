@@ -8,6 +8,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include <ristretto/any_format.hpp>
 #include <ristretto/simd.hpp>
@@ -74,14 +75,41 @@ void trim(std::span<double> x, const Trimmer<F, R>& trimmer, std::uint64_t first
   trim<Arch>(x, x, trimmer, first);
 }
 
+namespace detail {
+
+/// f(trimmer) with the concrete format. RoundNearestExponent goes with powers of two only, so other formats throw.
+template <class R, class Function>
+void visit_trimmer(const AnyFormat& format, const R& round, Function f) {
+  format.visit([&](const auto& concrete) {
+    if constexpr (std::is_same_v<R, RoundNearestExponent> &&
+                  !std::is_same_v<std::remove_cvref_t<decltype(concrete)>, PowerOfTwo<>>) {
+      throw std::invalid_argument("ristretto::trim: RoundNearestExponent does not go with " + to_string(format) +
+                                  "; use it with pow2:Min,Max or choose another rounding");
+    } else {
+      f(Trimmer{concrete, round});
+    }
+  });
+}
+
+}  // namespace detail
+
 /// The same with a format chosen at run time: visited once, then as fast as a format known at compile time.
 template <class Arch = DefaultArch, class R = RoundNearest>
 void trim(std::span<const float> in, std::span<float> out, const AnyFormat& format, const R& round = {},
           std::uint64_t first = 0) {
-  format.visit([&](const auto& f) { trim<Arch>(in, out, Trimmer{f, round}, first); });
+  detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(in, out, trimmer, first); });
+}
+template <class Arch = DefaultArch, class R = RoundNearest>
+void trim(std::span<const double> in, std::span<double> out, const AnyFormat& format, const R& round = {},
+          std::uint64_t first = 0) {
+  detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(in, out, trimmer, first); });
 }
 template <class Arch = DefaultArch, class R = RoundNearest>
 void trim(std::span<float> x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
+  trim<Arch>(x, x, format, round, first);
+}
+template <class Arch = DefaultArch, class R = RoundNearest>
+void trim(std::span<double> x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
   trim<Arch>(x, x, format, round, first);
 }
 

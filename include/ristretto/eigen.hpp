@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Trims Eigen matrices, arrays, tensors, maps, references and blocks.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include <Eigen/Core>
+#include <unsupported/Eigen/CXX11/Tensor>
+
+#include <ristretto/span.hpp>
+
+namespace ristretto {
+
+// The index of an element is its place in storage order, as if the object were copied to a contiguous one of its own
+// kind: a strided block gives the bits of its copy. Of a row-major matrix or tensor that is the row-major index. A
+// Trimmer whose rounding draws no random numbers also works lazily: x.unaryExpr(trimmer).
+
+namespace detail {
+
+template <class T>
+struct IsTensor : std::false_type {};
+template <class S, int N, int Options, class Index>
+struct IsTensor<Eigen::Tensor<S, N, Options, Index>> : std::true_type {};
+template <class S, class Dimensions, int Options, class Index>
+struct IsTensor<Eigen::TensorFixedSize<S, Dimensions, Options, Index>> : std::true_type {};
+template <class Plain, int Options, template <class> class Pointer>
+struct IsTensor<Eigen::TensorMap<Plain, Options, Pointer>> : std::true_type {};
+
+template <class X>
+concept EigenTensor = IsTensor<std::remove_cvref_t<X>>::value;
+template <class X>
+concept EigenDense = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<X>>, std::remove_cvref_t<X>>;
+template <class X>
+concept EigenObject = EigenTensor<X> || EigenDense<X>;
+
+/// trim_run(span, index of its first element) over the elements of x, in storage order.
+template <EigenObject X, class Trim>
+void for_each_run(X& x, std::uint64_t first, Trim trim_run) {
+  using Scalar = typename X::Scalar;
+  if constexpr (EigenTensor<X>) {
+    trim_run(std::span<Scalar>(x.data(), static_cast<std::size_t>(x.size())), first);
+  } else {
+    static_assert(bool(X::Flags & Eigen::LvalueBit) && bool(X::Flags & Eigen::DirectAccessBit),
+                  "ristretto::trim writes to an Eigen object in memory; for an expression use "
+                  "expression.unaryExpr(trimmer), or assign it to a matrix first");
+    const auto inner = static_cast<std::size_t>(x.innerSize());
+    const Eigen::Index stride = x.innerStride();
+    for (Eigen::Index outer = 0; outer < x.outerSize(); ++outer) {
+      Scalar* run = x.data() + outer * x.outerStride();
+      const std::uint64_t index = first + static_cast<std::uint64_t>(outer) * inner;
+      if (stride == 1) {
+        trim_run(std::span<Scalar>(run, inner), index);
+        continue;
+      }
+      Scalar gathered[256];
+      for (std::size_t done = 0; done < inner;) {
+        const std::size_t n = std::min(std::size(gathered), inner - done);
+        Scalar* from = run + static_cast<Eigen::Index>(done) * stride;
+        for (std::size_t k = 0; k < n; ++k) gathered[k] = from[static_cast<Eigen::Index>(k) * stride];
+        trim_run(std::span<Scalar>(gathered, n), index + done);
+        for (std::size_t k = 0; k < n; ++k) from[static_cast<Eigen::Index>(k) * stride] = gathered[k];
+        done += n;
+      }
+    }
+  }
+}
+
+/// out = in, resized where out may be; throws std::invalid_argument where it may not and the sizes differ.
+template <EigenObject In, EigenObject Out>
+void assign(const In& in, Out& out) {
+  constexpr bool resizable =
+      requires { out.resize(in.rows(), in.cols()); } || requires { out.resize(in.dimensions()); };
+  if constexpr (!resizable) {
+    if (in.size() != out.size()) {
+      throw std::invalid_argument("ristretto::trim: the input has " + std::to_string(in.size()) +
+                                  " elements and the output " + std::to_string(out.size()) +
+                                  "; give them equal shapes");
+    }
+  }
+  out = in;
+}
+
+}  // namespace detail
+
+/// Trims x in place, element k in storage order as element first + k. x: Matrix, Array, Map, Ref, (strided) Block,
+/// Tensor or TensorMap of float or double.
+template <class Arch = DefaultArch, detail::EigenObject X, class F, class R>
+void trim(X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
+  detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, trimmer, index); });
+}
+template <class Arch = DefaultArch, detail::EigenObject X, class R = RoundNearest>
+void trim(X&& x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
+  detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, format, round, index); });
+}
+
+/// out = in, trimmed; element k in the storage order of out is element first + k. `in` may be any expression of the
+/// same shape. Throws std::invalid_argument when out cannot be resized and has another size.
+template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, class F, class R>
+void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
+  detail::assign(in, out);
+  trim<Arch>(out, trimmer, first);
+}
+template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, class R = RoundNearest>
+void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
+  detail::assign(in, out);
+  trim<Arch>(out, format, round, first);
+}
+
+}  // namespace ristretto

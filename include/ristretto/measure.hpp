@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What a trim did to a tensor.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include <ristretto/any_format.hpp>
+#include <ristretto/span.hpp>
+
+namespace ristretto {
+
+/// The difference between a tensor and its trimmed copy. Values that are NaN in either count in `nan` and nowhere else.
+struct Measurement {
+  std::uint64_t count = 0;      ///< of values
+  std::uint64_t nan = 0;        ///< NaN in the tensor or in its copy
+  std::uint64_t saturated = 0;  ///< values beyond the ends of the format
+  std::uint64_t flushed = 0;    ///< values other than 0 that became 0
+  double largest_error = 0;     ///< max |trimmed - x|; infinite when an infinity saturated
+  double signal = 0;            ///< sum of x^2
+  double noise = 0;             ///< sum of (trimmed - x)^2
+
+  /// Signal-to-quantization-noise ratio, 10 log10(signal / noise) in dB; infinite without noise.
+  double sqnr_db() const noexcept {
+    return noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
+  }
+  double mean_squared_error() const noexcept { return count > nan ? noise / static_cast<double>(count - nan) : 0; }
+  double saturated_share() const noexcept {
+    return count > 0 ? static_cast<double>(saturated) / static_cast<double>(count) : 0;
+  }
+
+  /// Adds what was measured of another piece of the tensor.
+  void merge(const Measurement& other) noexcept {
+    count += other.count;
+    nan += other.nan;
+    saturated += other.saturated;
+    flushed += other.flushed;
+    largest_error = std::max(largest_error, other.largest_error);
+    signal += other.signal;
+    noise += other.noise;
+  }
+};
+
+/// Compares x with its trimmed copy; `format` says where the grid ends. The sums are in double, in the order of x.
+/// Throws std::invalid_argument when the sizes differ.
+inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, const AnyFormat& format) {
+  detail::check_sizes(x, trimmed);
+  const float low = format.lowest();
+  const float high = format.largest();
+  Measurement m;
+  m.count = x.size();
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const double before = static_cast<double>(x[k]);
+    const double after = static_cast<double>(trimmed[k]);
+    if (std::isnan(before) || std::isnan(after)) {
+      ++m.nan;
+      continue;
+    }
+    const double error = before == after ? 0 : std::abs(after - before);  // an infinity that was kept has no error
+    if (x[k] < low || x[k] > high) ++m.saturated;
+    if (after == 0 && before != 0) ++m.flushed;
+    m.largest_error = std::max(m.largest_error, error);
+    m.signal += before * before;
+    m.noise += error * error;
+  }
+  return m;
+}
+
+}  // namespace ristretto

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// Observes tensors as they stream by, and chooses a format of a given bit width for them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <ristretto/span.hpp>
+
+namespace ristretto {
+
+/// What was seen of a tensor: counts, ends and a histogram, in at most 512 KiB however long the stream is. The result
+/// does not depend on the order of the values, nor on how they were split among ranges that are merged later.
+class Range {
+ public:
+  /// Bins of the histogram: bin b holds the finite values whose upper 16 bits (sign, exponent, 7 fraction bits) are b.
+  static constexpr std::size_t bins = 1 << 16;
+
+  /// Adds the values of x. NaN and infinities are only counted.
+  void observe(std::span<const float> x) {
+    if (histogram_.empty()) histogram_.resize(bins);
+    float low = min_;
+    float high = max_;
+    for (const float value : x) {
+      const std::uint32_t bits = Ops<float>::bits(value);
+      ++histogram_[bits >> 16];
+      const bool finite = (bits & Ops<float>::exponent_mask) != Ops<float>::exponent_mask;
+      low = finite && value < low ? value : low;
+      high = finite && value > high ? value : high;
+    }
+    min_ = low;
+    max_ = high;
+  }
+  /// Adds what another range has seen.
+  void merge(const Range& other) {
+    if (other.histogram_.empty()) return;
+    if (histogram_.empty()) histogram_.resize(bins);
+    for (std::size_t b = 0; b < bins; ++b) histogram_[b] += other.histogram_[b];
+    min_ = std::min(min_, other.min_);
+    max_ = std::max(max_, other.max_);
+  }
+
+  /// Number of finite values.
+  std::uint64_t count() const {
+    return count_if([](std::uint32_t exponent, bool) { return exponent != 0x7F80; });
+  }
+  std::uint64_t infinite_count() const {
+    return count_if([](std::uint32_t exponent, bool fraction) { return exponent == 0x7F80 && !fraction; });
+  }
+  /// Number of NaN. (One whose payload lies in its low 16 bits counts as infinite.)
+  std::uint64_t nan_count() const {
+    return count_if([](std::uint32_t exponent, bool fraction) { return exponent == 0x7F80 && fraction; });
+  }
+  /// The smallest and the largest finite value; 0 when there is none.
+  float min() const noexcept { return min_ <= max_ ? min_ : 0.0f; }
+  float max() const noexcept { return min_ <= max_ ? max_ : 0.0f; }
+  float max_abs() const noexcept { return std::max(std::abs(min()), std::abs(max())); }
+  /// Number of values in each bin; empty before the first value.
+  std::span<const std::uint64_t> histogram() const noexcept { return histogram_; }
+
+  /// The least magnitude that `share` of the finite values do not exceed, share in [0, 1]; exact to a bin (1 in 128).
+  float magnitude_quantile(double share) const {
+    const double wanted = share * static_cast<double>(count());
+    double seen = 0;
+    for (std::uint32_t b = 0; b < 0x7F80 && !histogram_.empty(); ++b) {
+      seen += static_cast<double>(histogram_[b] + histogram_[b | 0x8000]);
+      if (seen >= wanted && seen > 0) return std::min(max_abs(), Ops<float>::from_bits(b << 16 | 0xFFFF));
+    }
+    return max_abs();
+  }
+
+ private:
+  template <class Predicate>
+  std::uint64_t count_if(Predicate predicate) const {
+    std::uint64_t sum = 0;
+    for (std::uint32_t b = 0; b < histogram_.size(); ++b) {
+      if (predicate(b & 0x7F80, (b & 0x7F) != 0)) sum += histogram_[b];
+    }
+    return sum;
+  }
+
+  std::vector<std::uint64_t> histogram_;
+  float min_ = Ops<float>::infinity;
+  float max_ = -Ops<float>::infinity;
+};
+
+/// How the parameters of a format are chosen for a width.
+enum class RangeRule {
+  max_abs,        ///< the finest grid that covers every value (to half a quantum at its ends)
+  percentile,     ///< the finest grid that covers the given share of the values
+  min_mse,        ///< the grid with the least mean squared error
+  ristretto2016,  ///< the rule of the original tool
+};
+
+/// What a tensor is in a network; the original's rule treats the two differently.
+enum class Role { activations, parameters };
+
+/// How to choose a format.
+struct Choice {
+  RangeRule rule = RangeRule::min_mse;
+  Role role = Role::activations;
+  double share = 0.9999;  ///< for percentile: of the values that the grid covers, in (0, 1]
+};
+
+namespace detail {
+
+/// Formats of the family of F with a width, each covering more than the one before. size() == 0: there is none.
+template <class F>
+struct Family;
+
+template <class F, class Make>
+std::vector<F> candidates(int from, int to, Make make) {
+  std::vector<F> all;
+  for (int parameter = from; parameter <= to; ++parameter) all.push_back(make(parameter));
+  return all;
+}
+
+template <bool Signed, class F>
+struct FixedPointFamily {
+  static std::vector<F> of_width(int bits) {
+    if (!within(bits, 1, 32)) return {};
+    return candidates<F>(-126, 96, [bits](int negative_fl) { return F(bits + negative_fl, -negative_fl); });
+  }
+  /// "No saturation" for parameters; large activations saturate on purpose: no integer bit for the sign.
+  static F original(int bits, const Range& range, Role role) {
+    const int il = static_cast<int>(std::ceil(std::log2(range.max_abs()))) + (role == Role::parameters ? 1 : 0);
+    return F(il, bits - il);
+  }
+};
+template <>
+struct Family<DynamicFixedPoint<>> : FixedPointFamily<true, DynamicFixedPoint<>> {
+  static constexpr const char* name = "DynamicFixedPoint";
+};
+template <>
+struct Family<UnsignedFixedPoint<>> : FixedPointFamily<false, UnsignedFixedPoint<>> {
+  static constexpr const char* name = "UnsignedFixedPoint";
+};
+
+template <Encoding encoding, Overflow overflow>
+struct Family<Minifloat<runtime, runtime, encoding, overflow>> {
+  using F = Minifloat<runtime, runtime, encoding, overflow>;
+  static constexpr const char* name = "Minifloat";
+
+  static std::vector<F> of_width(int bits) {
+    const int most = bits - 1 - (encoding == Encoding::finite_nan ? 1 : 0);
+    const int least = std::max(encoding == Encoding::ieee ? 2 : 1, bits - 1 - 23);
+    return candidates<F>(least, std::min(8, most), [bits](int e) { return F(bits - 1 - e, e); });
+  }
+  /// Exponent bits for the largest activation of the net, and at least 4; hand it the merged range of all of them.
+  static F original(int bits, const Range& range, Role) {
+    const double e = std::ceil(std::log2(std::log2(range.max_abs()) - 1) + 1);
+    const int exponent_bits = e > 4 ? static_cast<int>(e) : 4;  // false for NaN: small values have no such logarithm
+    return F(bits - 1 - exponent_bits, exponent_bits);
+  }
+};
+
+template <class F, bool Zero>
+struct PowersOfTwoFamily {
+  static std::vector<F> of_width(int bits) {
+    if (!within(bits, Zero ? 2 : 1, 8)) return {};
+    const int span = (1 << (bits - 1)) - (Zero ? 2 : 1);  // Max - Min
+    return candidates<F>(-126 + span, 127, [span](int max) { return F(max - span, max); });
+  }
+  /// Exponents -8 to -1 with 4 bits, whatever the range.
+  static F original(int bits, const Range&, Role) { return F(-(1 << (bits - 1)), -1); }
+};
+template <>
+struct Family<PowerOfTwo<>> : PowersOfTwoFamily<PowerOfTwo<>, false> {
+  static constexpr const char* name = "PowerOfTwo";
+};
+template <>
+struct Family<PowerOfTwoOrZero<>> : PowersOfTwoFamily<PowerOfTwoOrZero<>, true> {
+  static constexpr const char* name = "PowerOfTwoOrZero";
+};
+
+/// The first format that covers [low, high] to half a quantum at each end, or the last one.
+template <class F>
+std::size_t first_that_covers(const std::vector<F>& formats, float low, float high) {
+  const auto covers = [low, high](const F& f) {
+    const float top = f.largest();
+    const float bottom = f.lowest();
+    return high - top <= f.quantum(top) / 2 && bottom - low <= f.quantum(bottom) / 2;
+  };
+  const auto found = std::find_if(formats.begin(), formats.end(), covers);
+  return static_cast<std::size_t>(found - formats.begin()) - (found == formats.end() ? 1 : 0);
+}
+
+/// Values that stand for those of a range: a few of every bin in use, weighted by what the bin holds.
+struct Sample {
+  std::vector<float> value;
+  std::vector<double> weight;
+};
+inline Sample sample(const Range& range) {
+  constexpr std::uint32_t per_bin = 4;
+  Sample s;
+  for (std::uint32_t b = 0; b < Range::bins; ++b) {
+    if (range.histogram()[b] == 0) continue;
+    for (std::uint32_t k = 0; k < per_bin; ++k) {
+      const float inside = Ops<float>::from_bits(b << 16 | (2 * k + 1) * (0x10000 / (2 * per_bin)));
+      s.value.push_back((b & 0x7FFF) == 0 ? 0.0f : std::clamp(inside, range.min(), range.max()));
+      s.weight.push_back(static_cast<double>(range.histogram()[b]));
+    }
+  }
+  return s;
+}
+
+template <class F>
+double squared_error(const Sample& s, const F& format, std::vector<float>& scratch) {
+  scratch.resize(s.value.size());
+  trim(std::span<const float>(s.value), std::span<float>(scratch), Trimmer{format});
+  double sum = 0;
+  for (std::size_t k = 0; k < scratch.size(); ++k) {
+    const double error = static_cast<double>(scratch[k]) - static_cast<double>(s.value[k]);
+    sum += s.weight[k] * error * error;
+  }
+  return sum;
+}
+
+/// The format with the least error among those near `start`; a wider one must be truly better.
+template <class F>
+F least_squares(const std::vector<F>& formats, std::size_t start, const Range& range) {
+  constexpr std::size_t reach = 12;  // octaves below the largest value; no good grid is narrower
+  const Sample s = sample(range);
+  std::vector<float> scratch;
+  std::size_t best = start;
+  double best_error = squared_error(s, formats[start], scratch);
+  const std::size_t first = start > reach ? start - reach : 0;
+  const std::size_t last = std::min(formats.size() - 1, start + reach);
+  for (std::size_t k = first; k <= last; ++k) {
+    const double error = squared_error(s, formats[k], scratch);
+    if (error < best_error) {
+      best = k;
+      best_error = error;
+    }
+  }
+  return formats[best];
+}
+
+}  // namespace detail
+
+/// The format of family F (a run-time format such as DynamicFixedPoint<>) with `bits` bits that suits the range.
+/// A range of zeros is treated as [-1, 1]. Throws std::invalid_argument when nothing or something not finite was
+/// observed, or when the family has no format of that width.
+template <class F>
+F choose(int bits, const Range& range, const Choice& choice = {}) {
+  using Family = detail::Family<F>;
+  const std::string name = Family::name;
+  const std::string at_width = name + " with " + std::to_string(bits) + " bits";
+  if (range.nan_count() + range.infinite_count() > 0) {
+    throw std::invalid_argument("ristretto::choose: the range of " + at_width + " holds " +
+                                std::to_string(range.nan_count()) + " NaN and " +
+                                std::to_string(range.infinite_count()) + " infinities; observe finite values only");
+  }
+  if (range.count() == 0) {
+    throw std::invalid_argument("ristretto::choose: the range for " + at_width + " is empty; observe values first");
+  }
+  if (!(choice.share > 0 && choice.share <= 1)) {
+    throw std::invalid_argument("ristretto::choose: the share of values to cover is " + std::to_string(choice.share) +
+                                "; choose one in (0, 1]");
+  }
+  const std::vector<F> formats = Family::of_width(bits);
+  if (formats.empty())
+    throw std::invalid_argument("ristretto::choose: there is no " + at_width + "; choose another width");
+  if (range.max_abs() == 0) return formats[detail::first_that_covers(formats, -1.0f, 1.0f)];
+  if (choice.rule == RangeRule::ristretto2016) return Family::original(bits, range, choice.role);
+
+  const float clip = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : range.max_abs();
+  const std::size_t covering =
+      detail::first_that_covers(formats, std::max(range.min(), -clip), std::min(range.max(), clip));
+  return choice.rule == RangeRule::min_mse ? detail::least_squares(formats, covering, range) : formats[covering];
+}
+
+}  // namespace ristretto
