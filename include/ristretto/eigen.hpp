@@ -51,6 +51,9 @@ void for_each_run(X& x, std::uint64_t first, Trim trim_run) {
                   "expression.unaryExpr(trimmer), or assign it to a matrix first");
     const auto inner = static_cast<std::size_t>(x.innerSize());
     const Eigen::Index stride = x.innerStride();
+    if (stride == 1 && (x.outerSize() <= 1 || x.outerStride() == x.innerSize())) {  // without gaps
+      return trim_run(std::span<Scalar>(x.data(), static_cast<std::size_t>(x.size())), first);
+    }
     for (Eigen::Index outer = 0; outer < x.outerSize(); ++outer) {
       Scalar* run = x.data() + outer * x.outerStride();
       const std::uint64_t index = first + static_cast<std::uint64_t>(outer) * inner;
@@ -71,17 +74,48 @@ void for_each_run(X& x, std::uint64_t first, Trim trim_run) {
   }
 }
 
-/// out = in, resized where out may be; throws std::invalid_argument where it may not and the sizes differ.
+template <EigenObject X>
+std::string shape(const X& x) {
+  std::string text;
+  if constexpr (EigenTensor<X>) {
+    for (int d = 0; d < X::NumIndices; ++d) text += (d == 0 ? "" : " x ") + std::to_string(x.dimension(d));
+  } else {
+    text = std::to_string(x.rows()) + " x " + std::to_string(x.cols());
+  }
+  return text;
+}
+
+/// Whether a dimension of `size` fits where there is room for `present` now, and, when it is Eigen::Dynamic, up to
+/// `most` (which may itself be Eigen::Dynamic).
+constexpr bool fits(Eigen::Index size, Eigen::Index present, int fixed, int most) {
+  return size == present || (fixed == Eigen::Dynamic && (most == Eigen::Dynamic || size <= most));
+}
+
+/// Whether out has the shape of in or may be resized to it. A vector may lie along either dimension.
+template <EigenObject In, EigenObject Out>
+bool takes_shape(const In& in, const Out& out) {
+  if constexpr (EigenTensor<Out>) {
+    bool equal = true;
+    for (int d = 0; d < Out::NumIndices; ++d) equal = equal && in.dimension(d) == out.dimension(d);
+    return equal || requires(Out& o) { o.resize(in.dimensions()); };
+  } else if constexpr (In::IsVectorAtCompileTime && Out::IsVectorAtCompileTime) {
+    constexpr bool resizable = std::is_base_of_v<Eigen::PlainObjectBase<Out>, Out>;
+    return in.size() == out.size() ||
+           (resizable && fits(in.size(), out.size(), Out::SizeAtCompileTime, Out::MaxSizeAtCompileTime));
+  } else if constexpr (std::is_base_of_v<Eigen::PlainObjectBase<Out>, Out>) {
+    return fits(in.rows(), out.rows(), Out::RowsAtCompileTime, Out::MaxRowsAtCompileTime) &&
+           fits(in.cols(), out.cols(), Out::ColsAtCompileTime, Out::MaxColsAtCompileTime);
+  } else {
+    return in.rows() == out.rows() && in.cols() == out.cols();
+  }
+}
+
+/// out = in, resized where out may be; throws std::invalid_argument where it may not and the shapes differ.
 template <EigenObject In, EigenObject Out>
 void assign(const In& in, Out& out) {
-  constexpr bool resizable =
-      requires { out.resize(in.rows(), in.cols()); } || requires { out.resize(in.dimensions()); };
-  if constexpr (!resizable) {
-    if (in.size() != out.size()) {
-      throw std::invalid_argument("ristretto::trim: the input has " + std::to_string(in.size()) +
-                                  " elements and the output " + std::to_string(out.size()) +
-                                  "; give them equal shapes");
-    }
+  if (!takes_shape(in, out)) {
+    throw std::invalid_argument("ristretto::trim: the input is " + shape(in) + " and the output " + shape(out) +
+                                "; give them equal shapes");
   }
   out = in;
 }
@@ -100,7 +134,8 @@ void trim(X&& x, const AnyFormat& format, const R& round = {}, std::uint64_t fir
 }
 
 /// out = in, trimmed; element k in the storage order of out is element first + k. `in` may be any expression of the
-/// same shape. Throws std::invalid_argument when out cannot be resized and has another size.
+/// same shape (of a tensor: a tensor or a map). Throws std::invalid_argument when out cannot be resized and has another
+/// shape.
 template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, class F, class R>
 void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
   detail::assign(in, out);

@@ -2,17 +2,21 @@
 // What a trim did to a tensor.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <stdexcept>
+#include <string>
 
 #include <ristretto/any_format.hpp>
 #include <ristretto/span.hpp>
 
 namespace ristretto {
 
-/// The difference between a tensor and its trimmed copy. Values that are NaN in either count in `nan` and nowhere else.
+/// The difference between a tensor and its trimmed copy. Values that are NaN in either count in `nan` and nowhere else;
+/// infinities that the format kept count in `count` alone.
 struct Measurement {
   std::uint64_t count = 0;      ///< of values
   std::uint64_t nan = 0;        ///< NaN in the tensor or in its copy
@@ -22,7 +26,8 @@ struct Measurement {
   double signal = 0;            ///< sum of x^2
   double noise = 0;             ///< sum of (trimmed - x)^2
 
-  /// Signal-to-quantization-noise ratio, 10 log10(signal / noise) in dB; infinite without noise.
+  /// Signal-to-quantization-noise ratio, 10 log10(signal / noise) in dB; infinite without noise, NaN when an infinity
+  /// saturated.
   double sqnr_db() const noexcept {
     return noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
   }
@@ -46,7 +51,11 @@ struct Measurement {
 /// Compares x with its trimmed copy; `format` says where the grid ends. The sums are in double, in the order of x.
 /// Throws std::invalid_argument when the sizes differ.
 inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, const AnyFormat& format) {
-  detail::check_sizes(x, trimmed);
+  if (x.size() != trimmed.size()) {
+    throw std::invalid_argument("ristretto::measure: the tensor has " + std::to_string(x.size()) +
+                                " elements and its trimmed copy " + std::to_string(trimmed.size()) +
+                                "; give them equal sizes");
+  }
   const float low = format.lowest();
   const float high = format.largest();
   Measurement m;
@@ -58,7 +67,8 @@ inline Measurement measure(std::span<const float> x, std::span<const float> trim
       ++m.nan;
       continue;
     }
-    const double error = before == after ? 0 : std::abs(after - before);  // an infinity that was kept has no error
+    if (std::isinf(before) && before == after) continue;
+    const double error = std::abs(after - before);
     if (x[k] < low || x[k] > high) ++m.saturated;
     if (after == 0 && before != 0) ++m.flushed;
     m.largest_error = std::max(m.largest_error, error);

@@ -8,6 +8,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ristretto/span.hpp>
@@ -57,12 +58,22 @@ class Range {
     return count_if([](std::uint32_t exponent, bool fraction) { return exponent == 0x7F80 && fraction; });
   }
   /// The smallest and the largest finite value; 0 when there is none.
-  float min() const noexcept { return min_ <= max_ ? min_ : 0.0f; }
-  float max() const noexcept { return min_ <= max_ ? max_ : 0.0f; }
+  float min() const noexcept { return min_ <= max_ ? min_ + 0.0f : 0.0f; }  // + 0: no -0, whichever zero came first
+  float max() const noexcept { return min_ <= max_ ? max_ + 0.0f : 0.0f; }
   float max_abs() const noexcept { return std::max(std::abs(min()), std::abs(max())); }
   /// Number of values in each bin; empty before the first value.
   std::span<const std::uint64_t> histogram() const noexcept { return histogram_; }
 
+  /// The share of the finite values that lie outside [low, high]; exact to the bins that hold the ends.
+  double share_beyond(float low, float high) const {
+    const auto total = static_cast<double>(count());
+    std::uint64_t beyond = 0;
+    for (std::uint32_t b = 0; b < histogram_.size(); ++b) {
+      const float nearest_zero = Ops<float>::from_bits(b << 16);
+      if ((b & 0x7F80) != 0x7F80 && (nearest_zero < low || nearest_zero > high)) beyond += histogram_[b];
+    }
+    return total > 0 ? static_cast<double>(beyond) / total : 0;
+  }
   /// The least magnitude that `share` of the finite values do not exceed, share in [0, 1]; exact to a bin (1 in 128).
   float magnitude_quantile(double share) const {
     const double wanted = share * static_cast<double>(count());
@@ -91,7 +102,7 @@ class Range {
 
 /// How the parameters of a format are chosen for a width.
 enum class RangeRule {
-  max_abs,        ///< the finest grid that covers every value (to half a quantum at its ends)
+  max_abs,        ///< the finest grid that covers every value (to half a quantum beyond its ends)
   percentile,     ///< the finest grid that covers the given share of the values
   min_mse,        ///< the grid with the least mean squared error
   ristretto2016,  ///< the rule of the original tool
@@ -120,6 +131,12 @@ std::vector<F> candidates(int from, int to, Make make) {
   return all;
 }
 
+/// ceil(log2 x) for finite x > 0. Exact, where std::log2 of a float rounds down to 10 just above 1024.
+inline int ceil_log2(float x) {
+  int exponent = 0;
+  return std::frexp(x, &exponent) == 0.5f ? exponent - 1 : exponent;
+}
+
 template <bool Signed, class F>
 struct FixedPointFamily {
   static std::vector<F> of_width(int bits) {
@@ -128,8 +145,9 @@ struct FixedPointFamily {
   }
   /// "No saturation" for parameters; large activations saturate on purpose: no integer bit for the sign.
   static F original(int bits, const Range& range, Role role) {
-    const int il = static_cast<int>(std::ceil(std::log2(range.max_abs()))) + (role == Role::parameters ? 1 : 0);
-    return F(il, bits - il);
+    const int il = ceil_log2(range.max_abs()) + (role == Role::parameters ? 1 : 0);
+    const int fl = std::clamp(bits - il, -96, 126);
+    return F(bits - fl, fl);
   }
 };
 template <>
@@ -153,9 +171,16 @@ struct Family<Minifloat<runtime, runtime, encoding, overflow>> {
   }
   /// Exponent bits for the largest activation of the net, and at least 4; hand it the merged range of all of them.
   static F original(int bits, const Range& range, Role) {
-    const double e = std::ceil(std::log2(std::log2(range.max_abs()) - 1) + 1);
-    const int exponent_bits = e > 4 ? static_cast<int>(e) : 4;  // false for NaN: small values have no such logarithm
-    return F(bits - 1 - exponent_bits, exponent_bits);
+    int e = 4;  // ceil(log2(log2(max) - 1) + 1), exactly: the least e with max <= 2^(2^(e-1) + 1)
+    while (e < 8 && range.max_abs() > power_of_two<float>((1 << (e - 1)) + 1)) ++e;
+    const auto formats = of_width(bits);
+    const auto found = std::find_if(formats.begin(), formats.end(), [e](F f) { return f.exponent_bits() == e; });
+    if (found == formats.end()) {
+      throw std::invalid_argument("ristretto::choose: the rule ristretto2016 gives Minifloat " + std::to_string(e) +
+                                  " exponent bits, which do not go with " + std::to_string(bits) +
+                                  " bits; choose another width or rule");
+    }
+    return *found;
   }
 };
 
@@ -163,11 +188,12 @@ template <class F, bool Zero>
 struct PowersOfTwoFamily {
   static std::vector<F> of_width(int bits) {
     if (!within(bits, Zero ? 2 : 1, 8)) return {};
-    const int span = (1 << (bits - 1)) - (Zero ? 2 : 1);  // Max - Min
-    return candidates<F>(-126 + span, 127, [span](int max) { return F(max - span, max); });
+    return candidates<F>(-126 + span(bits), 127, [bits](int max) { return F(max - span(bits), max); });
   }
-  /// Exponents -8 to -1 with 4 bits, whatever the range.
-  static F original(int bits, const Range&, Role) { return F(-(1 << (bits - 1)), -1); }
+  /// Exponents -8 to -1 with 4 bits and no zero, whatever the range.
+  static F original(int bits, const Range&, Role) { return F(std::max(-1 - span(bits), -126), -1); }
+  /// Max - Min of the widest format with these bits.
+  static constexpr int span(int bits) { return (1 << (bits - 1)) - (Zero ? 2 : 1); }
 };
 template <>
 struct Family<PowerOfTwo<>> : PowersOfTwoFamily<PowerOfTwo<>, false> {
@@ -178,16 +204,29 @@ struct Family<PowerOfTwoOrZero<>> : PowersOfTwoFamily<PowerOfTwoOrZero<>, true> 
   static constexpr const char* name = "PowerOfTwoOrZero";
 };
 
-/// The first format that covers [low, high] to half a quantum at each end, or the last one.
+/// Whether x lies within the ends of the format, or beyond by at most half a quantum without becoming infinite.
 template <class F>
-std::size_t first_that_covers(const std::vector<F>& formats, float low, float high) {
-  const auto covers = [low, high](const F& f) {
-    const float top = f.largest();
-    const float bottom = f.lowest();
-    return high - top <= f.quantum(top) / 2 && bottom - low <= f.quantum(bottom) / 2;
+bool covers(const F& format, float x) {
+  if (format.lowest() <= x && x <= format.largest()) return true;
+  return std::abs(Trimmer{format}(x) - x) <= format.quantum(format.saturate(x)) / 2;
+}
+
+/// The finest of the formats that cover [low, high] and zero, or the last one. Finest: with the least quantum at the
+/// ends and, among those, at zero. A format without negative numbers need not cover low.
+template <class F>
+std::size_t finest_that_covers(const std::vector<F>& formats, float low, float high) {
+  low = std::min(low, 0.0f);
+  high = std::max(high, 0.0f);
+  const float end = std::max(-low, high);
+  const auto fineness = [end](const F& f) {
+    return std::pair(f.quantum(f.saturate(end)), f.quantum(f.saturate(0.0f)));
   };
-  const auto found = std::find_if(formats.begin(), formats.end(), covers);
-  return static_cast<std::size_t>(found - formats.begin()) - (found == formats.end() ? 1 : 0);
+  std::size_t finest = formats.size();
+  for (std::size_t k = 0; k < formats.size(); ++k) {
+    if (!covers(formats[k], high) || (formats[k].lowest() < 0 && !covers(formats[k], low))) continue;
+    if (finest == formats.size() || fineness(formats[k]) < fineness(formats[finest])) finest = k;
+  }
+  return std::min(finest, formats.size() - 1);
 }
 
 /// Values that stand for those of a range: a few of every bin in use, weighted by what the bin holds.
@@ -196,12 +235,14 @@ struct Sample {
   std::vector<double> weight;
 };
 inline Sample sample(const Range& range) {
-  constexpr std::uint32_t per_bin = 4;
+  constexpr std::uint32_t log2_per_bin = 2;
   Sample s;
   for (std::uint32_t b = 0; b < Range::bins; ++b) {
     if (range.histogram()[b] == 0) continue;
-    for (std::uint32_t k = 0; k < per_bin; ++k) {
-      const float inside = Ops<float>::from_bits(b << 16 | (2 * k + 1) * (0x10000 / (2 * per_bin)));
+    for (std::uint32_t k = b << log2_per_bin; k < (b + 1) << log2_per_bin; ++k) {
+      // k says which part of which bin; its multiple of the golden ratio where in that part. Evenly spaced values would
+      // lie on the grids of wide formats and have no error.
+      const float inside = Ops<float>::from_bits(k << (16 - log2_per_bin) | (k * 0x9E3779B9) >> (16 + log2_per_bin));
       s.value.push_back((b & 0x7FFF) == 0 ? 0.0f : std::clamp(inside, range.min(), range.max()));
       s.weight.push_back(static_cast<double>(range.histogram()[b]));
     }
@@ -266,12 +307,12 @@ F choose(int bits, const Range& range, const Choice& choice = {}) {
   const std::vector<F> formats = Family::of_width(bits);
   if (formats.empty())
     throw std::invalid_argument("ristretto::choose: there is no " + at_width + "; choose another width");
-  if (range.max_abs() == 0) return formats[detail::first_that_covers(formats, -1.0f, 1.0f)];
+  if (range.max_abs() == 0) return formats[detail::finest_that_covers(formats, -1.0f, 1.0f)];
   if (choice.rule == RangeRule::ristretto2016) return Family::original(bits, range, choice.role);
 
   const float clip = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : range.max_abs();
   const std::size_t covering =
-      detail::first_that_covers(formats, std::max(range.min(), -clip), std::min(range.max(), clip));
+      detail::finest_that_covers(formats, std::max(range.min(), -clip), std::min(range.max(), clip));
   return choice.rule == RangeRule::min_mse ? detail::least_squares(formats, covering, range) : formats[covering];
 }
 

@@ -1,0 +1,10 @@
+# Temporary: removes files that are listed but not written yet.
+function(ristretto_drop_missing list)
+  set(present)
+  foreach(file IN LISTS ${list})
+    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
+      list(APPEND present ${file})
+    endif()
+  endforeach()
+  set(${list} ${present} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// The layers: plain structs with their settings and parameters as members, forward and backward side by side.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "parameter.hpp"
+#include "tensor.hpp"
+
+namespace cnn {
+
+/// Scratch memory that the layers of a net share; each pass over a layer overwrites what the last one left.
+struct Workspace {
+  struct PerThread {
+    Buffer columns{}, tile{};
+  };
+  std::vector<PerThread> threads{};
+  Tensor input{};    // trimmed copy of a layer's input
+  Buffer partial{};  // gradients of parts of a batch, before they are summed in fixed order
+};
+
+/// What a layer is told about the pass beside its data.
+struct Pass {
+  Phase phase{};
+  Workspace* work = nullptr;
+};
+
+// Every layer has
+//   Shape setup(name, in)            checks the settings, allocates parameters that are still empty, returns the shape
+//                                    of the output; throws std::invalid_argument naming the layer
+//   void forward(in, out, pass)      sets out
+//   void backward(in, dout, din, pass)  sets parameter gradients and din; follows the forward pass of the same input
+// Shapes are (N, C, H, W). Gradients go straight through every trim, also where an activation was saturated.
+
+/// Cross-correlation, C input to K output channels in `groups` independent parts. Caffe's weight layout.
+struct Convolution {
+  int filters = 0;  // K
+  Extent kernel{1, 1};
+  Extent stride{1, 1};
+  Extent pad{0, 0};
+  int groups = 1;
+  bool has_bias = true;
+  Parameter weight{};  // (K, C / groups, R, S)
+  Parameter bias{};    // (K, 1, 1, 1); empty without bias
+  Formats formats{};
+
+  Shape setup(std::string_view name, Shape in);
+  Shape output_shape(Shape in) const noexcept;
+  void forward(const Tensor& in, Tensor& out, Pass& pass);
+  /// din may be null: then no gradient of the input is computed.
+  void backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass);
+};
+
+/// A matrix product with the whole image as one vector. Caffe's weight layout.
+struct InnerProduct {
+  int outputs = 0;  // K
+  bool has_bias = true;
+  Parameter weight{};  // (K, C * H * W, 1, 1)
+  Parameter bias{};    // (K, 1, 1, 1); empty without bias
+  Formats formats{};
+
+  Shape setup(std::string_view name, Shape in);
+  void forward(const Tensor& in, Tensor& out, Pass& pass);
+  void backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass);
+};
+
+/// Maximum or mean of windows. Caffe's rule: the number of windows is rounded up, so the last one may hang over, but it
+/// starts inside the image or its leading pad; the mean divides by the part of the window inside the padded image.
+struct Pooling {
+  enum class Method { max, average };
+
+  Method method = Method::max;
+  Extent kernel{2, 2};
+  Extent stride{1, 1};
+  Extent pad{0, 0};
+  bool global = false;  // one window over the whole plane; kernel, stride and pad are ignored
+
+  Shape setup(std::string_view name, Shape in);
+  Shape output_shape(Shape in) const noexcept;
+  void forward(const Tensor& in, Tensor& out, Pass& pass);
+  void backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass);
+
+  std::vector<std::int32_t> winner{};  // position in its plane of each maximum; only the training forward sets it
+};
+
+/// max(x, 0); NaN stays NaN. in and out may be one tensor, and so may dout and din.
+struct Relu {
+  Shape setup(std::string_view name, Shape in);
+  void forward(const Tensor& in, Tensor& out, Pass& pass);
+  void backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass);
+};
+
+/// Local response normalization: in * (k + alpha / n * sum of in^2 over the region)^-beta, where n is the number of
+/// elements of a whole region: `size` channels, or size x size positions of one channel. Source: Caffe's LRN layer.
+struct Lrn {
+  enum class Region { across_channels, within_channel };
+
+  int size = 5;  // odd
+  float alpha = 1;
+  float beta = 0.75f;
+  float k = 1;
+  Region region = Region::across_channels;
+
+  Shape setup(std::string_view name, Shape in);
+  void forward(const Tensor& in, Tensor& out, Pass& pass);
+  void backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass);
+};
+
+/// In training sets each element to zero with probability `ratio` and scales the rest by 1 / (1 - ratio). Element i is
+/// kept by the random word i of stream = number * 2^32 + step. in and out may be one tensor, and so may dout and din.
+struct Dropout {
+  float ratio = 0.5f;
+  std::uint32_t number = 0;
+
+  Shape setup(std::string_view name, Shape in);
+  void forward(const Tensor& in, Tensor& out, Pass& pass);
+  void backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass);
+};
+
+/// The channels of several inputs, one after the other.
+struct Concat {
+  Shape setup(std::string_view name, std::span<const Shape> ins);
+  void forward(std::span<const Tensor* const> ins, Tensor& out, Pass& pass);
+  /// din: the gradient, of known shape, of the input whose channels begin at first_channel.
+  void backward(const Tensor& dout, int first_channel, Tensor& din, Pass& pass);
+};
+
+using Layer = std::variant<Convolution, InnerProduct, Pooling, Relu, Lrn, Dropout, Concat>;
+
+/// Softmax and log loss, the mean over the batch. Stands behind a net, not in it.
+struct SoftmaxLoss {
+  Tensor probabilities{};
+
+  /// logits (N, C, 1, 1), labels N numbers in [0, C) -> loss
+  double forward(const Tensor& logits, std::span<const int> labels);
+  /// -> dlogits (N, C, 1, 1), for the logits of the last forward
+  void backward(std::span<const int> labels, Tensor& dlogits) const;
+};
+
+/// How many images have their label among the k largest logits. Among equal logits the first counts as the larger, and
+/// a NaN as larger than every number: a net that computes NaN is never right.
+int count_correct(const Tensor& logits, std::span<const int> labels, int k = 1);
+
+}  // namespace cnn

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Loops over chunks of work. What is a chunk never depends on the number of threads, so results do not either.
+#pragma once
+
+#include <algorithm>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "tensor.hpp"
+
+namespace cnn {
+
+/// Number of threads a parallel loop may use; 1 without OpenMP.
+inline int workers() noexcept {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+/// Calls body(i, worker) for each i in [0, count), in any order; worker in [0, workers()) owns its scratch memory.
+template <class F>
+void parallel_for(Index count, F&& body) {
+#ifdef _OPENMP
+  if (count > 1) {
+#pragma omp parallel for schedule(dynamic)
+    for (Index i = 0; i < count; ++i) body(i, omp_get_thread_num());
+    return;
+  }
+#endif
+  for (Index i = 0; i < count; ++i) body(i, 0);
+}
+
+/// Calls body(first, count) for blocks that together cover [0, size). For work that is independent per element.
+template <class F>
+void parallel_blocks(Index size, F&& body) {
+  constexpr Index block = Index{1} << 14;
+  parallel_for((size + block - 1) / block, [&](Index i, int) { body(i * block, std::min(block, size - i * block)); });
+}
+
+}  // namespace cnn

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Trimmed copies of parameters, and their first values.
+#include "parameter.hpp"
+
+#include <cmath>
+#include <numbers>
+#include <ristretto/shadow.hpp>
+#include <ristretto/span.hpp>
+
+#include "parallel.hpp"
+
+namespace cnn {
+namespace {
+
+/// Uniform in (0, 1), never an end.
+float uniform(std::uint32_t word) { return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f; }
+
+template <class R>
+void trim_copy(const Tensor& from, Tensor& to, const ristretto::AnyFormat& format, R round) {
+  to.resize(from.shape());
+  parallel_blocks(from.size(), [&](Index first, Index count) {
+    const auto n = static_cast<std::size_t>(count);
+    ristretto::trim(std::span(from.data() + first, n), std::span(to.data() + first, n), format, round,
+                    static_cast<std::uint64_t>(first));
+  });
+}
+
+}  // namespace
+
+void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase) {
+  uses_copy_ = format.has_value();
+  if (!format || (!phase.training && trimmed_to_ == format)) return;
+  if (phase.training) {
+    const auto random = ristretto::shadow_stream(phase.seed, number, phase.step);
+    trim_copy(value_, trimmed_, *format, ristretto::RoundStochastic<>{random});
+    trimmed_to_.reset();
+  } else {
+    trim_copy(value_, trimmed_, *format, ristretto::RoundNearest{});
+    trimmed_to_ = format;
+  }
+}
+
+void fill_xavier(Tensor& weight, ristretto::RandomStream random) {
+  const float s = std::sqrt(3.0f / static_cast<float>(weight.shape().image()));
+  for (Index i = 0; i < weight.size(); ++i) {
+    weight[i] = s * (2 * uniform(random.word(static_cast<std::uint64_t>(i))) - 1);
+  }
+}
+
+void fill_gaussian(Tensor& weight, float standard_deviation, ristretto::RandomStream random) {
+  for (Index i = 0; i < weight.size(); ++i) {
+    const auto word = [&](Index j) { return uniform(random.word(static_cast<std::uint64_t>(2 * i + j))); };
+    const float radius = std::sqrt(-2 * std::log(word(0)));  // Box and Muller
+    weight[i] = standard_deviation * radius * std::cos(2 * std::numbers::pi_v<float> * word(1));
+  }
+}
+
+}  // namespace cnn

@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: MIT
+// The demo: trains LeNet, finds how few bits each part of it needs, fine-tunes the condensed net and scores it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <ristretto/measure.hpp>
+#include <ristretto/range.hpp>
+#include <ristretto/search.hpp>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "data.hpp"
+#include "net.hpp"
+#include "progress.hpp"
+#include "solver.hpp"
+
+namespace {
+
+namespace rt = ristretto;
+using nlohmann::json;
+
+enum class Family { dynamic_fixed_point, minifloat, power_of_two };
+
+const std::map<std::string, Family> families{{"dynamic_fixed_point", Family::dynamic_fixed_point},
+                                             {"minifloat", Family::minifloat},
+                                             {"power_of_two", Family::power_of_two}};
+const std::map<std::string, rt::RangeRule> rules{{"max_abs", rt::RangeRule::max_abs},
+                                                 {"percentile", rt::RangeRule::percentile},
+                                                 {"min_mse", rt::RangeRule::min_mse},
+                                                 {"ristretto2016", rt::RangeRule::ristretto2016}};
+
+template <class Value>
+std::string name_of(const std::map<std::string, Value>& names, Value value) {
+  return std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.second == value; })->first;
+}
+
+/// Bit widths of the three kinds of parts; what is absent stays float.
+struct Widths {
+  std::optional<int> conv, fc, activations;
+};
+
+struct Options {
+  std::string data = DEMO_DATA;
+  Family family = Family::dynamic_fixed_point;
+  rt::RangeRule rule = rt::RangeRule::min_mse;
+  double margin = 1.0;  // percentage points
+  std::vector<std::string> bits{"4,4,4", "2,4,4"};
+  int epochs = 8, finetune_epochs = 6, batch = 64;
+  std::uint64_t seed = 1;
+  int threads = 0;
+  std::string json_file;
+};
+
+// ---- interruption -------------------------------------------------------------------------------------------------
+
+std::atomic<bool> interrupted = false;
+struct Interrupted {};
+void stop_if_interrupted() {
+  if (interrupted) throw Interrupted{};
+}
+
+// ---- formats ------------------------------------------------------------------------------------------------------
+
+/// What a tensor is to the layer that trims it.
+enum class Tensor { weight, bias, activation };
+
+/// The format of a width for what was observed, or nothing when the family has none.
+std::optional<rt::AnyFormat> format_for(const Options& o, int bits, Tensor tensor, const rt::Range& range) {
+  const bool original = o.rule == rt::RangeRule::ristretto2016;
+  const rt::Choice choice{.rule = o.rule,
+                          .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
+  const auto choose = [&]<class F>(std::type_identity<F>) -> std::optional<rt::AnyFormat> {
+    try {
+      return rt::choose<F>(bits, range, choice);
+    } catch (const std::invalid_argument&) {
+      return std::nullopt;
+    }
+  };
+  using enum rt::Encoding;
+  if (o.family == Family::minifloat) {
+    if (original) return choose(std::type_identity<rt::Minifloat<rt::runtime, rt::runtime, ristretto2016>>{});
+    return choose(std::type_identity<rt::Minifloat<rt::runtime, rt::runtime, finite>>{});
+  }
+  if (o.family == Family::power_of_two && tensor == Tensor::weight) {
+    if (original) return choose(std::type_identity<rt::PowerOfTwo<>>{});
+    return choose(std::type_identity<rt::PowerOfTwoOrZero<>>{});
+  }
+  const bool never_negative = tensor == Tensor::activation && range.min() >= 0;
+  if (never_negative && !original) return choose(std::type_identity<rt::UnsignedFixedPoint<>>{});
+  return choose(std::type_identity<rt::DynamicFixedPoint<>>{});
+}
+
+/// Biases get a format of their own, of at least 8 bits; the original trims them in the format of the weights.
+constexpr int least_bias_bits = 8;
+
+/// Gives every layer the formats of these widths.
+void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Options& o, const Widths& widths) {
+  auto range = ranges.begin();
+  net.each_trimmed([&]<class Layer>(cnn::Node&, Layer& layer) {
+    cnn::Formats formats;
+    if (const auto bits = std::is_same_v<Layer, cnn::Convolution> ? widths.conv : widths.fc) {
+      formats.weight = format_for(o, *bits, Tensor::weight, range->weight);
+      formats.bias = o.rule == rt::RangeRule::ristretto2016
+                         ? formats.weight
+                         : format_for(o, std::max(*bits, least_bias_bits), Tensor::bias, range->bias);
+    }
+    if (widths.activations) {
+      formats.input = format_for(o, *widths.activations, Tensor::activation, range->input);
+      formats.output = format_for(o, *widths.activations, Tensor::activation, range->output);
+    }
+    layer.formats = formats;
+    ++range;
+  });
+}
+
+/// The widths of the original's search that the family has formats for, widest first.
+std::vector<int> widths_of(const Options& o, Tensor tensor, const rt::Range& range) {
+  std::vector<int> widths;
+  for (const int bits : {16, 8, 4, 2, 1}) {
+    if (format_for(o, bits, tensor, range)) widths.push_back(bits);
+  }
+  return widths;
+}
+
+// ---- training and scoring -----------------------------------------------------------------------------------------
+
+struct Data {
+  cnn::Dataset train, test;
+};
+
+const cnn::Preprocessing pixels{.scale = 1.0f / 256};
+
+/// Reads NAME or NAME.gz.
+std::string idx_file(const std::string& folder, const std::string& name) {
+  const std::string path = (std::filesystem::path(folder) / name).string();
+  return std::filesystem::exists(path) ? path : path + ".gz";
+}
+
+Data read_data(const std::string& folder) {
+  const auto read = [&](const std::string& set) {
+    return cnn::read_idx(idx_file(folder, set + "-images-idx3-ubyte"), idx_file(folder, set + "-labels-idx1-ubyte"));
+  };
+  return {read("train"), read("t10k")};
+}
+
+/// Calls f(batch, images done) for the images in order.
+template <class F>
+void each_batch(const cnn::Dataset& data, int size, F f) {
+  cnn::Batch batch;
+  for (int first = 0; first < data.size(); first += size) {
+    std::vector<int> indices;
+    for (int i = first; i < std::min(first + size, data.size()); ++i) indices.push_back(i);
+    cnn::fill(batch, data, indices, pixels);
+    stop_if_interrupted();
+    f(batch, first + static_cast<int>(indices.size()));
+  }
+}
+
+/// Top-1 accuracy, in [0, 1].
+double score(cnn::Net& net, const cnn::Dataset& data) {
+  int correct = 0;
+  each_batch(data, 200, [&](const cnn::Batch& batch, int) {
+    correct += cnn::count_correct(net.forward(batch.images), batch.labels);
+  });
+  return correct / static_cast<double>(data.size());
+}
+
+struct Schedule {
+  std::string title;
+  int epochs;
+  double rate;  // falls to 0 along a line
+  std::uint64_t seed;
+};
+
+void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Schedule& schedule) {
+  const int steps_per_epoch = data.size() / o.batch;
+  const int steps = steps_per_epoch * schedule.epochs;
+  cnn::Solver solver = cnn::Sgd{.rate = {.policy = cnn::LearningRate::Policy::poly,
+                                         .base = schedule.rate,
+                                         .power = 1,
+                                         .max_iterations = steps},
+                                .momentum = 0.9,
+                                .weight_decay = 5e-4};
+  cnn::Progress progress(schedule.title, static_cast<long long>(steps) * o.batch);
+  cnn::Batch batch;
+  for (int step = 0; step < steps; ++step) {
+    stop_if_interrupted();
+    const int epoch = step / steps_per_epoch;
+    const int at = step % steps_per_epoch * o.batch;
+    const auto order = cnn::shuffled(data.size(), schedule.seed, static_cast<std::uint64_t>(epoch));
+    cnn::fill(batch, data, std::span(order).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(o.batch)),
+              pixels);
+    cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
+    progress.at(static_cast<long long>(step + 1) * o.batch);
+  }
+}
+
+// ---- what was found -----------------------------------------------------------------------------------------------
+
+/// A net with these widths, scored before and after fine-tuning.
+struct Condensed {
+  Widths widths;
+  double quantized = 0;
+  std::optional<double> finetuned;
+};
+
+struct LayerRow {
+  std::string name, type;
+  long long parameters = 0;
+  cnn::Formats formats;
+  double weight_sqnr_db = 0;
+  double saturated_in = 0, saturated_weight = 0, saturated_out = 0;  // shares
+  double float_bytes = 0, bytes = 0;
+};
+
+struct Results {
+  std::optional<double> baseline;
+  rt::SearchResult<int> search;
+  std::optional<double> eight_bit;
+  std::vector<Condensed> condensed;
+  std::vector<LayerRow> layers;  // of the first condensed net, fine-tuned
+  double seconds = 0;
+};
+
+constexpr const char* part_names[] = {"CONV weights", "FC weights", "layer activations"};
+
+Widths widths_from(const rt::Assignment<int>& assignment) { return {assignment[0], assignment[1], assignment[2]}; }
+
+std::string to_string(const Widths& w) {
+  const auto bits = [](std::optional<int> width) { return width ? fmt::format("{}-bit", *width) : std::string("float"); };
+  return fmt::format("{} CONV weights, {} FC weights, {} layer activations", bits(w.conv), bits(w.fc),
+                     bits(w.activations));
+}
+
+double points(double difference) { return 100 * difference; }
+
+std::vector<LayerRow> describe(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges) {
+  std::vector<LayerRow> rows;
+  auto range = ranges.begin();
+  net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
+    const cnn::Formats& f = layer.formats;
+    const auto beyond = [](const rt::Range& r, const std::optional<rt::AnyFormat>& format) {
+      return format ? r.share_beyond(format->lowest(), format->largest()) : 0.0;
+    };
+    const auto bits = [](const std::optional<rt::AnyFormat>& format) { return format ? format->bits() : 32; };
+    LayerRow row{.name = node.name,
+                 .type = std::is_same_v<Layer, cnn::Convolution> ? "conv" : "fc",
+                 .parameters = layer.weight.value().size() + layer.bias.value().size(),
+                 .formats = f};
+    row.saturated_in = beyond(range->input, f.input);
+    row.saturated_out = beyond(range->output, f.output);
+    row.float_bytes = 4.0 * static_cast<double>(row.parameters);
+    row.bytes = static_cast<double>(layer.weight.value().size() * bits(f.weight) +
+                                    layer.bias.value().size() * bits(f.bias)) / 8;
+    if (f.weight) {
+      std::vector<float> trimmed(layer.weight.value().values().begin(), layer.weight.value().values().end());
+      rt::trim(std::span<float>(trimmed), *f.weight);
+      const auto m = rt::measure(layer.weight.value().values(), trimmed, *f.weight);
+      row.weight_sqnr_db = m.sqnr_db();
+      row.saturated_weight = m.saturated_share();
+    }
+    rows.push_back(row);
+    ++range;
+  });
+  return rows;
+}
+
+// ---- the run ------------------------------------------------------------------------------------------------------
+
+Widths parse_widths(const std::string& text) {
+  int conv = 0, fc = 0, activations = 0;
+  char end = 0;
+  if (std::sscanf(text.c_str(), "%d,%d,%d%c", &conv, &fc, &activations, &end) != 3) {
+    throw std::invalid_argument("--bits is \"" + text + "\"; write CONV,FC,ACTIVATIONS, e.g. 4,4,4");
+  }
+  return {conv, fc, activations};
+}
+
+/// Throws unless the family has formats of these widths for every layer.
+void check_widths(const Options& o, const std::vector<cnn::LayerRanges>& ranges, const std::string& text) {
+  const Widths w = parse_widths(text);
+  const rt::Range& weight = ranges.front().weight;
+  const bool there = format_for(o, *w.conv, Tensor::weight, weight) && format_for(o, *w.fc, Tensor::weight, weight) &&
+                     format_for(o, *w.activations, Tensor::activation, ranges.front().input);
+  if (!there) {
+    throw std::invalid_argument("--bits is \"" + text + "\", but " + name_of(families, o.family) +
+                                " has no format of one of these widths; choose others");
+  }
+}
+
+void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Data& data, const Options& o,
+                   Results& results) {
+  const auto weights = widths_of(o, Tensor::weight, ranges.front().weight);
+  const auto activations = widths_of(o, Tensor::activation, ranges.front().output);
+  const std::vector<rt::Part<int>> parts{
+      {part_names[0], weights}, {part_names[1], weights}, {part_names[2], activations}};
+  const auto score_assignment = [&](const rt::Assignment<int>& assignment) {
+    set_formats(net, ranges, o, widths_from(assignment));
+    return score(net, data.test);
+  };
+  const auto report = [&](const rt::Trial<int>& t) {
+    const std::string what = t.part ? fmt::format("{:<17} {:>2} bit", part_names[*t.part], *t.assignment[*t.part])
+                             : results.search.trials.size() == 1 ? "float" : to_string(widths_from(t.assignment));
+    fmt::print(stderr, "search  {:<24}  top-1 {:.4f}  ({:+.2f} points)  {}\n", what, t.score,
+               points(t.score - results.search.baseline), t.within_margin ? "ok" : "below the margin");
+  };
+  rt::search(std::span<const rt::Part<int>>(parts), score_assignment, o.margin / 100, report, results.search);
+}
+
+void run(const Options& o, Results& results) {
+  const Data data = read_data(o.data);
+  if (data.train.size() < o.batch) {
+    throw std::runtime_error(fmt::format("{}: {} training images are fewer than one batch of {}; give a larger set",
+                                         o.data, data.train.size(), o.batch));
+  }
+  cnn::Net net = cnn::lenet(data.train.shape, 10, o.seed);
+  train(net, data.train, o, {"train in float", o.epochs, 0.01, o.seed});
+  results.baseline = score(net, data.test);
+
+  std::vector<cnn::LayerRanges> ranges;
+  const cnn::Dataset seen = data.train.first(1000);
+  cnn::Progress progress("observe ranges", seen.size());
+  each_batch(seen, 100, [&](const cnn::Batch& batch, int done) {
+    net.observe(batch.images, ranges);
+    progress.at(done);
+  });
+  for (const std::string& bits : o.bits) check_widths(o, ranges, bits);
+  search_widths(net, ranges, data, o, results);
+
+  set_formats(net, ranges, o, {8, 8, 8});
+  results.eight_bit = score(net, data.test);
+
+  const cnn::Net trained = net;
+  for (const std::string& bits : o.bits) {
+    Condensed& condensed = results.condensed.emplace_back(Condensed{.widths = parse_widths(bits)});
+    net = trained;
+    set_formats(net, ranges, o, condensed.widths);
+    condensed.quantized = score(net, data.test);
+    train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.005, o.seed + 1});
+    condensed.finetuned = score(net, data.test);
+    if (results.layers.empty()) results.layers = describe(net, ranges);
+  }
+}
+
+// ---- the report ---------------------------------------------------------------------------------------------------
+
+std::string text(const std::optional<rt::AnyFormat>& format) { return format ? rt::to_string(*format) : "float"; }
+
+void print_analysis(const Options& o, const Results& r) {
+  std::string family = name_of(families, o.family);
+  std::replace(family.begin(), family.end(), '_', ' ');
+  family[0] = static_cast<char>(std::toupper(family[0]));
+  fmt::print("Network accuracy analysis for convolutional (CONV) and fully connected (FC) layers.\n");
+  fmt::print("Baseline 32-bit float: {:.4f}\n", *r.baseline);
+  for (std::size_t part = 0; part < std::size(part_names); ++part) {
+    const bool fixed = o.family == Family::power_of_two && part == 2;
+    fmt::print("{} {}:\n", fixed ? "Dynamic fixed point" : family, part_names[part]);
+    for (const auto& t : r.search.trials) {
+      if (t.part == part) fmt::print("  {:>2}-bit:  {:.4f}\n", *t.assignment[part], t.score);
+    }
+  }
+  if (r.search.alone_score == 0) return;  // interrupted before
+  fmt::print("{} net, what each part can bear alone (margin {} points):\n  {}\n  Accuracy: {:.4f}\n", family, o.margin,
+             to_string(widths_from(r.search.alone)), r.search.alone_score);
+  fmt::print("The same, stepped back up until the margin holds:\n  {}\n  Accuracy: {:.4f} ({:+.2f})\n",
+             to_string(widths_from(r.search.assignment)), r.search.score, points(r.search.score - *r.baseline));
+  if (r.eight_bit) {
+    fmt::print("8 bits everywhere:\n  Accuracy: {:.4f} ({:+.2f})\n", *r.eight_bit, points(*r.eight_bit - *r.baseline));
+  }
+}
+
+void print_layers(const Results& r) {
+  fmt::print("{:<7}{:<5}{:>8}  {:<12}{:<12}{:<12}{:<12}{:>8}  {:>17}\n", "layer", "type", "params", "input", "weights",
+             "bias", "output", "SQNR w", "saturated % i/w/o");
+  double float_bytes = 0, bytes = 0;
+  for (const LayerRow& l : r.layers) {
+    fmt::print("{:<7}{:<5}{:>8}  {:<12}{:<12}{:<12}{:<12}{:>5.1f} dB  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.name, l.type,
+               l.parameters, text(l.formats.input), text(l.formats.weight), text(l.formats.bias),
+               text(l.formats.output), l.weight_sqnr_db, 100 * l.saturated_in, 100 * l.saturated_weight,
+               100 * l.saturated_out);
+    float_bytes += l.float_bytes;
+    bytes += l.bytes;
+  }
+  fmt::print("parameters: {:.0f} -> {:.0f} bytes ({:.1f}x smaller)\n", float_bytes, bytes, float_bytes / bytes);
+}
+
+void print_report(const Options& o, const Results& r) {
+  if (!r.baseline) return fmt::print("Interrupted before the float net was trained: no result.\n");
+  print_analysis(o, r);
+  for (const Condensed& c : r.condensed) {
+    fmt::print("\n{}:\n  without training  {:.4f} ({:+.2f})\n", to_string(c.widths), c.quantized,
+               points(c.quantized - *r.baseline));
+    if (c.finetuned) fmt::print("  fine-tuned        {:.4f} ({:+.2f})\n", *c.finetuned, points(*c.finetuned - *r.baseline));
+  }
+  if (!r.layers.empty()) {
+    fmt::print("\nThe net with {}, fine-tuned:\n", to_string(r.condensed.front().widths));
+    print_layers(r);
+  }
+  fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads, name_of(rules, o.rule));
+}
+
+json to_json(const Options& o, const Results& r, bool complete) {
+  const auto bits = [](std::optional<int> width) { return width ? json(*width) : json(nullptr); };
+  const auto widths = [&](const Widths& w) {
+    return json{{"conv_weights", bits(w.conv)}, {"fc_weights", bits(w.fc)}, {"activations", bits(w.activations)}};
+  };
+  const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
+  json out{{"complete", complete},   {"format", name_of(families, o.family)}, {"ranges", name_of(rules, o.rule)},
+           {"margin", o.margin},     {"seed", o.seed},                        {"threads", o.threads},
+           {"seconds", r.seconds},   {"baseline", number(r.baseline)},        {"eight_bit", number(r.eight_bit)},
+           {"quantized", nullptr},   {"finetuned", nullptr},                  {"analysis", json::array()},
+           {"nets", json::array()}, {"layers", json::array()}};
+  for (const auto& t : r.search.trials) {
+    if (t.part) {
+      out["analysis"].push_back({{"part", part_names[*t.part]}, {"bits", *t.assignment[*t.part]}, {"accuracy", t.score}});
+    }
+  }
+  if (r.search.alone_score > 0) {
+    out["combination"] = {{"alone", widths(widths_from(r.search.alone))},
+                          {"alone_accuracy", r.search.alone_score},
+                          {"checked", widths(widths_from(r.search.assignment))},
+                          {"checked_accuracy", r.search.score}};
+  }
+  for (const Condensed& c : r.condensed) {
+    out["nets"].push_back({{"bits", widths(c.widths)}, {"quantized", c.quantized}, {"finetuned", number(c.finetuned)}});
+  }
+  if (!out["nets"].empty()) {
+    out["quantized"] = out["nets"][0]["quantized"];
+    out["finetuned"] = out["nets"][0]["finetuned"];
+  }
+  for (const LayerRow& l : r.layers) {
+    out["layers"].push_back({{"name", l.name},
+                             {"type", l.type},
+                             {"parameters", l.parameters},
+                             {"input", text(l.formats.input)},
+                             {"weight", text(l.formats.weight)},
+                             {"bias", text(l.formats.bias)},
+                             {"output", text(l.formats.output)},
+                             {"weight_sqnr_db", l.weight_sqnr_db},
+                             {"saturated_input", l.saturated_in},
+                             {"saturated_weight", l.saturated_weight},
+                             {"saturated_output", l.saturated_out},
+                             {"float_bytes", l.float_bytes},
+                             {"bytes", l.bytes}});
+  }
+  return out;
+}
+
+/// Written whole or not at all.
+void write_file(const std::string& path, const std::string& content) {
+  const std::string unfinished = path + ".part";
+  std::ofstream file(unfinished, std::ios::binary);
+  file << content;
+  file.close();
+  if (!file) throw std::runtime_error(unfinished + ": cannot be written; is there a folder, and space in it?");
+  std::filesystem::rename(unfinished, path);
+}
+
+/// Reads the command line; an exit status when there is nothing more to do.
+std::optional<int> parse(int argc, char** argv, Options& o) {
+  CLI::App app{"Trains LeNet on Fashion-MNIST, finds how few bits it needs, fine-tunes the condensed net, scores it."};
+  app.add_option("--data", o.data, "folder with train- and t10k- IDX files (.gz or not): Fashion-MNIST or MNIST")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--format", o.family, "dynamic_fixed_point, minifloat or power_of_two (weights)")
+      ->transform(CLI::CheckedTransformer(families).description(""));
+  app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
+      ->transform(CLI::CheckedTransformer(rules).description(""));
+  app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--bits", o.bits, "widths CONV,FC,ACTIVATIONS of a net to fine-tune; may be given several times");
+  app.add_option("--epochs", o.epochs, "epochs of training in float")->check(CLI::Range(1, 1000));
+  app.add_option("--finetune-epochs", o.finetune_epochs, "epochs of fine-tuning")->check(CLI::Range(1, 1000));
+  app.add_option("--seed", o.seed, "of weights, order and rounding");
+  app.add_option("--threads", o.threads, "0: one per core")->check(CLI::Range(0, 1024));
+  app.add_option("--json", o.json_file, "where to write the results");
+  try {
+    app.parse(argc, argv);
+    for (const std::string& bits : o.bits) parse_widths(bits);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const std::invalid_argument& e) {
+    fmt::print(stderr, "demo: {}\n", e.what());
+    return 2;
+  }
+#ifdef _OPENMP
+  if (o.threads == 0) o.threads = omp_get_num_procs();
+  omp_set_num_threads(o.threads);
+#else
+  o.threads = 1;
+#endif
+  return std::nullopt;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (const auto status = parse(argc, argv, options)) return *status;
+  std::signal(SIGINT, [](int) { interrupted = true; });
+
+  Results results;
+  bool complete = false;
+  try {
+    const auto start = std::chrono::steady_clock::now();
+    try {
+      run(options, results);
+      complete = true;
+    } catch (const Interrupted&) {
+      fmt::print(stderr, "\ninterrupted; what was found so far:\n");
+    }
+    results.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    print_report(options, results);
+    if (!options.json_file.empty()) write_file(options.json_file, to_json(options, results, complete).dump(2) + "\n");
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "demo: {}\n", e.what());
+    return 1;
+  }
+  return complete ? 0 : 130;
+}

@@ -1,0 +1,682 @@
+// SPDX-License-Identifier: MIT
+// The reference network: finite differences per layer, a whole-net trace, trimmed layers, solvers, threads.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <ristretto/span.hpp>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "layers.hpp"
+#include "net.hpp"
+#include "parallel.hpp"
+#include "parameter_file.hpp"
+#include "solver.hpp"
+
+using namespace cnn;
+using ristretto::AnyFormat;
+using ristretto::DynamicFixedPoint;
+
+namespace {
+
+/// Values in [-1, 1], no two closer than 1.5 / size, none within 0.5 / size of zero.
+void fill_distinct(Tensor& t, std::uint64_t seed) {
+  std::vector<int> order(static_cast<std::size_t>(t.size()));
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
+  const ristretto::RandomStream random{.seed = seed};
+  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.word(i) % i]);
+  const auto n = static_cast<double>(t.size());
+  for (Index i = 0; i < t.size(); ++i) {
+    t[i] = static_cast<float>((2 * order[static_cast<std::size_t>(i)] + 1 - n) / n);
+  }
+}
+
+Tensor distinct(Shape shape, std::uint64_t seed) {
+  Tensor t(shape);
+  fill_distinct(t, seed);
+  return t;
+}
+
+template <class L>
+constexpr bool has_parameters = requires(L& layer) { layer.weight; };
+
+template <class L>
+void fill_parameters(L& layer) {
+  if constexpr (has_parameters<L>) {
+    fill_distinct(layer.weight.edit(), 11);
+    if (layer.has_bias) fill_distinct(layer.bias.edit(), 12);
+  }
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() &&
+         std::equal(a.values().begin(), a.values().end(), b.values().begin(), [](float x, float y) {
+           return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
+         });
+}
+
+/// sum of out * coefficients, in double
+double weighted(const Tensor& out, const Tensor& coefficients) {
+  double sum = 0;
+  for (Index i = 0; i < out.size(); ++i) sum += static_cast<double>(out[i]) * static_cast<double>(coefficients[i]);
+  return sum;
+}
+
+/// The largest difference between `gradient` and central differences of `loss` over the elements of `x`.
+double gradient_error(
+    Tensor& x, const Tensor& gradient, float h, const std::function<double()>& loss,
+    const std::function<void()>& changed = [] {}) {
+  double worst = gradient.shape() == x.shape() ? 0 : HUGE_VAL;
+  for (Index i = 0; i < x.size() && worst < 1; ++i) {
+    const float value = x[i];
+    const auto at = [&](float v) {
+      x[i] = v;
+      changed();
+      return loss();
+    };
+    const double up = at(value + h), down = at(value - h);
+    const double difference = (up - down) / (static_cast<double>(value + h) - static_cast<double>(value - h));
+    at(value);
+    worst = std::max(worst, std::abs(difference - static_cast<double>(gradient[i])));
+  }
+  return worst;
+}
+
+/// Compares backward with finite differences of forward, for the input and all parameters.
+template <class L>
+void check_gradients(L layer, Shape in_shape, float h) {
+  Workspace work;
+  Pass pass{{.training = true, .seed = 5, .step = 3}, &work};
+  const Shape out_shape = layer.setup("layer", in_shape);
+  fill_parameters(layer);
+  Tensor in = distinct(in_shape, 1), out, din;
+  const Tensor dout = distinct(out_shape, 2);
+  const auto loss = [&] {
+    layer.forward(in, out, pass);
+    return weighted(out, dout);
+  };
+  loss();
+  REQUIRE(out.shape() == out_shape);
+  layer.backward(in, dout, &din, pass);
+  CHECK(gradient_error(in, din, h, loss) < 2e-3);
+  if constexpr (has_parameters<L>) {
+    const Tensor dweight = layer.weight.gradient, dbias = layer.bias.gradient;
+    CHECK(gradient_error(layer.weight.edit(), dweight, h, loss) < 2e-3);
+    if (layer.has_bias) CHECK(gradient_error(layer.bias.edit(), dbias, h, loss) < 2e-3);
+    layer.backward(in, dout, nullptr, pass);  // without din the rest is the same
+    CHECK(same_bits(layer.weight.gradient, dweight));
+  }
+}
+
+void set_threads([[maybe_unused]] int count) {
+#ifdef _OPENMP
+  omp_set_num_threads(count);
+#endif
+}
+
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// Two kinds of images: bright in the upper or in the lower half.
+void make_toy(Tensor& images, std::vector<int>& labels) {
+  images = distinct({32, 1, 8, 8}, 9);
+  labels.resize(32);
+  for (Index n = 0; n < 32; ++n) {
+    labels[static_cast<std::size_t>(n)] = static_cast<int>(n % 2);
+    for (Index i = 0; i < 32; ++i) images.image(n)[n % 2 * 32 + i] += 0.5f;
+  }
+}
+
+Net toy_net() {
+  Net net({1, 1, 8, 8});
+  net.add("conv", Convolution{.filters = 4, .kernel = {3, 3}, .pad = {1, 1}});
+  net.add("relu", Relu{});
+  net.add("pool", Pooling{.kernel = {2, 2}, .stride = {2, 2}});
+  net.add("ip", InnerProduct{.outputs = 2});
+  initialize(net, 1);
+  return net;
+}
+
+const AnyFormat fixed8 = DynamicFixedPoint<>{2, 6};
+const AnyFormat fixed4 = DynamicFixedPoint<>{1, 3};
+
+}  // namespace
+
+TEST_CASE("gradients of convolution") {
+  const float h = 0.0625f;  // linear in every argument
+  check_gradients(Convolution{.filters = 3, .kernel = {3, 3}}, {2, 2, 5, 6}, h);
+  check_gradients(Convolution{.filters = 3, .kernel = {3, 2}, .stride = {2, 1}, .pad = {1, 1}}, {3, 2, 6, 5}, h);
+  check_gradients(Convolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .pad = {2, 2}, .groups = 2},
+                  {2, 4, 5, 5}, h);
+  check_gradients(Convolution{.filters = 6, .kernel = {2, 3}, .pad = {0, 1}, .groups = 3, .has_bias = false},
+                  {5, 3, 4, 9}, h);
+  check_gradients(Convolution{.filters = 3, .kernel = {1, 1}}, {3, 4, 3, 3}, h);
+  check_gradients(Convolution{.filters = 3, .kernel = {1, 1}, .groups = 3}, {2, 6, 8, 9},
+                  h);  // reads its input directly
+  check_gradients(Convolution{.filters = 2, .kernel = {1, 1}, .stride = {2, 2}}, {2, 3, 5, 5}, h);
+  check_gradients(Convolution{.filters = 2, .kernel = {5, 5}, .pad = {4, 4}}, {1, 1, 2, 2}, h);
+  check_gradients(Convolution{.filters = 1, .kernel = {1, 7}, .pad = {0, 3}}, {2, 1, 3, 3}, h);
+}
+
+TEST_CASE("gradients of convolution cut into bands") {
+  check_gradients(Convolution{.filters = 1, .kernel = {3, 3}, .pad = {1, 1}}, {2, 1, 40, 33}, 0.0625f);
+  check_gradients(Convolution{.filters = 2, .kernel = {1, 1}}, {1, 1, 40, 33}, 0.0625f);
+}
+
+TEST_CASE("gradients of inner product") {
+  check_gradients(InnerProduct{.outputs = 5}, {3, 2, 3, 4}, 0.0625f);
+  check_gradients(InnerProduct{.outputs = 1, .has_bias = false}, {1, 7, 1, 1}, 0.0625f);
+  check_gradients(InnerProduct{.outputs = 131}, {2, 3, 1, 1}, 0.0625f);
+}
+
+TEST_CASE("gradients of pooling") {
+  using enum Pooling::Method;
+  for (const auto method : {max, average}) {
+    const float h = 1.0f / 256;  // less than half the distance of two values, so the maximum stays where it is
+    const auto pool = [&](Extent kernel, Extent stride, Extent pad) {
+      return Pooling{.method = method, .kernel = kernel, .stride = stride, .pad = pad};
+    };
+    check_gradients(pool({2, 2}, {2, 2}, {0, 0}), {2, 2, 6, 6}, h);
+    check_gradients(pool({3, 3}, {2, 2}, {0, 0}), {1, 2, 6, 8}, h);  // the last windows hang over
+    check_gradients(pool({3, 2}, {2, 3}, {1, 1}), {2, 1, 6, 7}, h);
+    check_gradients(pool({3, 3}, {1, 1}, {1, 1}), {1, 2, 5, 5}, h);  // windows overlap
+    check_gradients(pool({2, 2}, {3, 3}, {0, 0}), {1, 1, 7, 9}, h);  // and some values are in none
+    check_gradients(Pooling{.method = method, .global = true}, {3, 2, 4, 5}, h);
+  }
+}
+
+TEST_CASE("gradients of relu, dropout and normalization") {
+  check_gradients(Relu{}, {2, 3, 4, 4}, 1.0f / 256);
+  check_gradients(Dropout{.ratio = 0.4f, .number = 7}, {2, 3, 4, 4}, 0.0625f);
+  check_gradients(Lrn{.size = 5, .alpha = 2, .beta = 0.75f}, {2, 7, 2, 3}, 0.01f);
+  check_gradients(Lrn{.size = 3, .alpha = 1, .beta = 0.5f, .k = 2}, {1, 2, 3, 3}, 0.01f);
+  check_gradients(Lrn{.size = 3, .alpha = 5, .region = Lrn::Region::within_channel}, {2, 2, 4, 5}, 0.01f);
+}
+
+TEST_CASE("concat joins channels and splits gradients") {
+  Workspace work;
+  Pass pass{{}, &work};
+  Concat concat;
+  const Tensor a = distinct({2, 1, 2, 3}, 1), b = distinct({2, 3, 2, 3}, 2);
+  CHECK(concat.setup("concat", std::vector{a.shape(), b.shape()}) == Shape{2, 4, 2, 3});
+  const std::vector<const Tensor*> ins{&a, &b};
+  Tensor out, da(a.shape()), db(b.shape());
+  concat.forward(ins, out, pass);
+  CHECK(out.image(1)[5] == a.image(1)[5]);
+  CHECK(out.image(1)[6] == b.image(1)[0]);
+  concat.backward(out, 0, da, pass);
+  concat.backward(out, 1, db, pass);
+  CHECK(same_bits(a, da));
+  CHECK(same_bits(b, db));
+}
+
+TEST_CASE("gradient and value of the softmax loss") {
+  SoftmaxLoss loss;
+  Tensor logits = distinct({3, 4, 1, 1}, 4), dlogits;
+  const std::vector<int> labels{3, 0, 1};
+  const auto value = [&] { return loss.forward(logits, labels); };
+  value();
+  loss.backward(labels, dlogits);
+  const Tensor gradient = dlogits;
+  CHECK(gradient_error(logits, gradient, 0.01f, value) < 1e-4);
+
+  Tensor two({1, 2, 1, 1});
+  two[1] = 1000;  // no overflow
+  CHECK(loss.forward(two, std::vector{0}) == Approx(1000));
+  two[1] = std::log(3.0f);
+  CHECK(loss.forward(two, std::vector{1}) == Approx(std::log(4.0 / 3)));
+  CHECK_THROWS_AS(loss.forward(two, std::vector{2}), std::invalid_argument);
+  CHECK_THROWS_AS(loss.forward(two, std::vector{0, 1}), std::invalid_argument);
+}
+
+TEST_CASE("accuracy counts ties for the first class and never counts NaN") {
+  Tensor logits({1, 4, 1, 1});
+  const auto correct = [&](std::vector<float> x, int label, int k) {
+    std::copy(x.begin(), x.end(), logits.data());
+    return count_correct(logits, std::vector{label}, k);
+  };
+  CHECK(correct({1, 3, 2, 0}, 1, 1) == 1);
+  CHECK(correct({1, 3, 2, 0}, 2, 1) == 0);
+  CHECK(correct({1, 3, 2, 0}, 2, 2) == 1);
+  CHECK(correct({3, 3, 2, 0}, 0, 1) == 1);
+  CHECK(correct({3, 3, 2, 0}, 1, 1) == 0);
+  CHECK(correct({NAN, NAN, NAN, NAN}, 0, 4) == 0);
+  CHECK(correct({NAN, 1, 0, 0}, 1, 1) == 0);
+  CHECK(correct({NAN, 1, 0, 0}, 0, 4) == 0);
+  CHECK(correct({0, 1, 0, NAN}, 1, 2) == 1);
+}
+
+TEST_CASE("output sizes follow Caffe") {
+  const auto pooled = [](int size, int kernel, int stride, int pad) {
+    const Pooling p{.kernel = {kernel, kernel}, .stride = {stride, stride}, .pad = {pad, pad}};
+    return p.output_shape({1, 1, size, size}).H;
+  };
+  CHECK(pooled(113, 3, 2, 0) == 56);
+  CHECK(pooled(56, 3, 2, 0) == 28);
+  CHECK(pooled(28, 3, 2, 0) == 14);
+  CHECK(pooled(111, 3, 2, 0) == 55);
+  CHECK(pooled(24, 2, 2, 0) == 12);
+  CHECK(pooled(5, 2, 2, 0) == 3);  // ceil
+  CHECK(pooled(5, 2, 2, 1) == 3);  // ceil says 4, but a fourth window would start in the trailing pad
+  CHECK(pooled(4, 2, 2, 1) == 3);
+  CHECK(pooled(7, 2, 4, 0) == 2);  // ceil says 3: a third would start at 8
+  const Convolution conv1{.filters = 64, .kernel = {3, 3}, .stride = {2, 2}};
+  CHECK(conv1.output_shape({1, 3, 227, 227}) == Shape{1, 64, 113, 113});
+}
+
+TEST_CASE("the mean divides by the window inside the padded image") {
+  Workspace work;
+  Pass pass{{}, &work};
+  Pooling pool{.method = Pooling::Method::average, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}};
+  Tensor in({1, 1, 4, 4}, 1), out;
+  pool.forward(in, out, pass);
+  REQUIRE(out.shape() == Shape{1, 1, 3, 3});
+  CHECK(out[0] == Approx(4.0 / 9));  // begins in the leading pad: 3 x 3 of which 2 x 2 are ones
+  CHECK(out[1] == Approx(6.0 / 9));
+  CHECK(out[8] == Approx(1.0 / 4));  // [3, 5) x [3, 5): clipped to 2 x 2, one of them inside
+}
+
+TEST_CASE("maxima are the same in training and inference") {
+  Workspace work;
+  Pass training{{.training = true}, &work}, inference{{}, &work};
+  const Tensor in = distinct({3, 5, 13, 11}, 6);
+  Tensor a, b;
+  for (const int pad : {0, 1}) {
+    Pooling pool{.kernel = {3, 3}, .stride = {2, 2}, .pad = {pad, pad}};
+    pool.forward(in, a, training);
+    pool.forward(in, b, inference);
+    CHECK(same_bits(a, b));
+  }
+}
+
+TEST_CASE("relu keeps NaN") {
+  Workspace work;
+  Pass pass{{}, &work};
+  Relu relu;
+  Tensor x({1, 3, 1, 1});
+  x[0] = -1, x[1] = NAN, x[2] = 2;
+  relu.forward(x, x, pass);
+  CHECK(x[0] == 0);
+  CHECK(std::isnan(x[1]));
+  CHECK(x[2] == 2);
+}
+
+TEST_CASE("a whole net agrees with an independent computation") {
+  // Reference: complex-step derivatives in double precision, which know nothing of backpropagation.
+  Net net({1, 2, 6, 6});
+  net.add("conv", Convolution{.filters = 4, .kernel = {3, 3}, .pad = {1, 1}, .groups = 2});
+  net.add("relu", Relu{});
+  net.add("pool1", Pooling{.kernel = {3, 3}, .stride = {2, 2}});
+  net.add("norm", Lrn{.size = 3, .alpha = 0.5f});
+  net.add("left", Convolution{.filters = 3, .kernel = {1, 1}});
+  net.add("right", Convolution{.filters = 2, .kernel = {3, 3}, .pad = {1, 1}}, {"norm"});
+  net.add("relu_right", Relu{});
+  net.add("concat", Concat{}, {"left", "relu_right"});
+  net.add("pool2", Pooling{.method = Pooling::Method::average, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}});
+  net.add("ip", InnerProduct{.outputs = 3});
+  int tensor = 0;
+  net.each_parameter([&](const std::string&, Parameter& p) {
+    for (Index i = 0; i < p.value().size(); ++i) {
+      p.edit()[i] = static_cast<float>((i * 37 + 11 * tensor) % 23 - 11) / 16;
+    }
+    ++tensor;
+  });
+  Tensor in({2, 2, 6, 6}), dlogits;
+  for (Index i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i * 29 % 31 - 15) / 8;
+  const std::vector<int> labels{2, 0};
+
+  SoftmaxLoss loss;
+  const Tensor& logits = net.forward(in, {.training = true});
+  const double expected[] = {-0.482192064, 0.949533163, -0.176792961, -0.449817439, 0.849039855, -0.19653648};
+  for (Index i = 0; i < 6; ++i) CHECK(logits[i] == Approx(expected[i]).epsilon(1e-5));
+  CHECK(loss.forward(logits, labels) == Approx(1.67848169154).epsilon(1e-6));
+  loss.backward(labels, dlogits);
+  net.backward(dlogits);
+
+  const double weighted_sums[] = {4.377739935,  0.1319756913,    -4.81750422, -0.4282071644,
+                                  -35.78707897, -0.005540924299, 1.306797369, 0.05150209987};
+  const double first_values[][3] = {
+      {-0.039316608, -0.073278527, -0.007822276}, {0.068746656, -0.0045465167, 0.0036014232},
+      {-0.017904542, 0.01844769, -0.035776979},   {-0.010014297, -0.19407499, -0.010014297},
+      {0.063438146, 0.064636678, 0.054556303},    {0.11960866, -0.062574793, 0},
+      {-0.054140636, -0.059565464, -0.061184976}, {-0.33959709, 0.62769209, -0.28809499}};
+  tensor = 0;
+  net.each_parameter([&](const std::string& name, Parameter& p) {
+    INFO(name);
+    double sum = 0;
+    for (Index i = 0; i < p.gradient.size(); ++i)
+      sum += static_cast<double>(i + 1) * static_cast<double>(p.gradient[i]);
+    CHECK(sum == Approx(weighted_sums[tensor]).margin(2e-5).epsilon(1e-5));
+    for (Index i = 0; i < std::min(p.gradient.size(), Index{3}); ++i) {
+      CHECK(p.gradient[i] == Approx(first_values[tensor][i]).margin(1e-6).epsilon(1e-5));
+    }
+    ++tensor;
+  });
+  CHECK(same_bits(net.forward(in), net.output("ip")));
+  CHECK(net.output("norm").shape() == Shape{2, 4, 3, 3});
+}
+
+TEST_CASE("the number of threads does not change a bit") {
+  Tensor images = distinct({20, 1, 28, 28}, 3);
+  std::vector<int> labels(20, 4);
+  const auto trained = [&](int threads) {
+    set_threads(threads);
+    Net net = lenet({1, 1, 28, 28}, 10, 2);
+    net.each_trimmed([](Node&, auto& layer) { layer.formats.weight = fixed8; });
+    Solver solver = Sgd{.weight_decay = 5e-4};
+    for (int i = 0; i < 3; ++i) train(net, solver, images, labels, {.seed = 1, .iteration = i});
+    return net;
+  };
+  const int all = workers();
+  const Net one = trained(1), two = trained(2), five = trained(5);
+  set_threads(all);
+  std::vector<Tensor> reference;
+  one.each_parameter([&](const std::string&, const Parameter& p) { reference.push_back(p.value()); });
+  for (const Net* net : {&two, &five}) {
+    std::size_t i = 0;
+    net->each_parameter([&](const std::string&, const Parameter& p) { CHECK(same_bits(p.value(), reference[i++])); });
+  }
+}
+
+TEST_CASE("training lowers the loss") {
+  Tensor images;
+  std::vector<int> labels;
+  make_toy(images, labels);
+  const auto loss_after = [&](Solver solver, const Formats& formats) {
+    Net net = toy_net();
+    net.each_trimmed([&](Node&, auto& layer) { layer.formats = formats; });
+    for (int i = 0; i < 60; ++i) train(net, solver, images, labels, {.seed = 3, .iteration = i});
+    CHECK(count_correct(net.forward(images), labels) == 32);
+    return SoftmaxLoss{}.forward(net.forward(images), labels);
+  };
+  CHECK(loss_after(Sgd{.rate = {.base = 0.05}}, {}) < 0.1);
+  CHECK(loss_after(Adam{.rate = {.base = 0.01}}, {}) < 0.1);
+  CHECK(loss_after(
+            Sgd{.rate = {.base = 0.05}},
+            {.input = fixed8, .weight = fixed4, .bias = fixed8, .output = AnyFormat(DynamicFixedPoint<>{4, 4})}) < 0.2);
+}
+
+namespace {
+
+Tensor trimmed(Tensor t, const AnyFormat& format) {
+  ristretto::trim(t.values(), format, ristretto::RoundNearest{});
+  return t;
+}
+
+template <class L>
+void check_trimmed_layer(L layer, Shape shape) {
+  Workspace work;
+  Pass pass{{}, &work};
+  const Tensor in = distinct(shape, 1), before = in;
+  const Shape out_shape = layer.setup("layer", shape);
+  fill_parameters(layer);
+  const Tensor weight = layer.weight.value();
+
+  L manual = layer;
+  manual.weight.edit() = trimmed(layer.weight.value(), fixed4);
+  manual.bias.edit() = trimmed(layer.bias.value(), fixed8);
+  Tensor expected, out, din, expected_din;
+  manual.forward(trimmed(in, fixed8), expected, pass);
+  const Tensor dout = distinct(out_shape, 2);
+  manual.backward(trimmed(in, fixed8), dout, &expected_din, pass);
+
+  layer.formats = {.input = fixed8, .weight = fixed4, .bias = fixed8, .output = fixed4};
+  layer.forward(in, out, pass);
+  CHECK(same_bits(out, trimmed(expected, fixed4)));
+  CHECK_FALSE(same_bits(out, expected));
+  CHECK(same_bits(in, before));
+  CHECK(same_bits(layer.weight.value(), weight));
+  layer.backward(in, dout, &din, pass);  // straight through, with what forward computed with
+  CHECK(same_bits(din, expected_din));
+  CHECK(same_bits(layer.weight.gradient, manual.weight.gradient));
+
+  layer.weight.edit()[0] = 0.5f;  // the copy follows
+  manual.weight.edit()[0] = 0.5f;
+  layer.forward(in, out, pass);
+  manual.forward(trimmed(in, fixed8), expected, pass);
+  CHECK(same_bits(out, trimmed(expected, fixed4)));
+  layer.formats.weight = fixed8;  // and so does a new format
+  layer.forward(in, out, pass);
+  manual.weight.edit() = trimmed(layer.weight.value(), fixed8);
+  manual.forward(trimmed(in, fixed8), expected, pass);
+  CHECK(same_bits(out, trimmed(expected, fixed4)));
+}
+
+}  // namespace
+
+TEST_CASE("a trimmed layer is a float layer on trimmed copies") {
+  check_trimmed_layer(Convolution{.filters = 4, .kernel = {3, 3}, .pad = {1, 1}, .groups = 2}, {3, 2, 9, 7});
+  check_trimmed_layer(Convolution{.filters = 4, .kernel = {1, 1}}, {2, 2, 9, 9});
+  check_trimmed_layer(Convolution{.filters = 2, .kernel = {3, 3}}, {2, 2, 40, 40});
+  check_trimmed_layer(InnerProduct{.outputs = 200}, {3, 2, 9, 7});
+}
+
+TEST_CASE("training trims parameters stochastically by (seed, tensor, step)") {
+  Workspace work;
+  InnerProduct layer{.outputs = 10};
+  layer.setup("layer", {4, 20, 1, 1});
+  fill_parameters(layer);
+  layer.weight.number = 6;
+  layer.formats.weight = fixed4;
+  const Tensor in = distinct({4, 20, 1, 1}, 3);
+  Tensor out;
+  Pass pass{{.training = true, .seed = 42, .step = 9}, &work};
+  layer.forward(in, out, pass);
+  Tensor expected = layer.weight.value();
+  ristretto::trim(expected.values(), fixed4,
+                  ristretto::RoundStochastic<>{{.seed = 42, .stream = (std::uint64_t{6} << 32) + 9}});
+  CHECK(same_bits(layer.weight.in_use(), expected));
+  pass.phase = {};
+  layer.forward(in, out, pass);
+  CHECK(same_bits(layer.weight.in_use(), trimmed(layer.weight.value(), fixed4)));
+}
+
+TEST_CASE("a training step is replayed from its seed") {
+  Tensor images;
+  std::vector<int> labels;
+  make_toy(images, labels);
+  const auto stepped = [&](std::uint64_t seed, int iteration) {
+    Net net = toy_net();
+    net.each_trimmed([](Node&, auto& layer) { layer.formats = {.input = fixed8, .weight = fixed4, .output = fixed8}; });
+    Solver solver = Sgd{};
+    train(net, solver, images, labels, {.seed = seed, .iteration = iteration});
+    return net.layer<Convolution>("conv").weight.value();
+  };
+  CHECK(same_bits(stepped(1, 5), stepped(1, 5)));
+  CHECK_FALSE(same_bits(stepped(1, 5), stepped(2, 5)));
+  CHECK_FALSE(same_bits(stepped(1, 5), stepped(1, 6)));
+}
+
+TEST_CASE("dropout is replayed, and does nothing in inference") {
+  Workspace work;
+  Dropout dropout{.ratio = 0.25f, .number = 3};
+  const Tensor in({4, 100, 10, 10}, 1);
+  const auto dropped = [&](Phase phase) {
+    Tensor out;
+    Pass pass{phase, &work};
+    dropout.forward(in, out, pass);
+    return out;
+  };
+  const Tensor a = dropped({.training = true, .seed = 1, .step = 2});
+  CHECK(same_bits(a, dropped({.training = true, .seed = 1, .step = 2})));
+  CHECK_FALSE(same_bits(a, dropped({.training = true, .seed = 1, .step = 3})));
+  CHECK(same_bits(in, dropped({})));
+  const auto kept = static_cast<double>(std::count(a.values().begin(), a.values().end(), 1 / 0.75f));
+  CHECK(kept + static_cast<double>(std::count(a.values().begin(), a.values().end(), 0.0f)) == 40000);
+  CHECK(std::abs(kept - 30000) < 5 * std::sqrt(40000 * 0.25 * 0.75));
+}
+
+TEST_CASE("an input shared by two layers is trimmed for each alone") {
+  Net net({1, 2, 4, 4});
+  net.add("a", Convolution{.filters = 2, .kernel = {1, 1}}, {"data"});
+  net.add("b", Convolution{.filters = 2, .kernel = {1, 1}}, {"a"});
+  net.add("c", Convolution{.filters = 2, .kernel = {1, 1}}, {"a"});
+  net.add("both", Concat{}, {"b", "c"});
+  initialize(net, 7);
+  const Tensor in = distinct({2, 2, 4, 4}, 1);
+  net.forward(in);
+  const Tensor a = net.output("a"), c = net.output("c");
+  net.layer<Convolution>("b").formats.input = DynamicFixedPoint<>{1, 0};
+  net.forward(in);
+  CHECK(same_bits(net.output("a"), a));
+  CHECK(same_bits(net.output("c"), c));
+}
+
+TEST_CASE("observation sees inputs, parameters and outputs") {
+  Net net({1, 1, 8, 8});
+  net.add("conv", Convolution{.filters = 4, .kernel = {3, 3}});
+  net.add("relu", Relu{});
+  net.add("ip", InnerProduct{.outputs = 2});
+  initialize(net, 1);
+  const Tensor in = distinct({3, 1, 8, 8}, 5);
+  std::vector<LayerRanges> ranges;
+  net.observe(in, ranges);
+  net.observe(in, ranges);
+  REQUIRE(ranges.size() == 2);
+  CHECK(ranges[0].name == "conv");
+  CHECK(ranges[0].input.count() == 2 * 3 * 64);
+  CHECK(ranges[0].input.max() == *std::max_element(in.values().begin(), in.values().end()));
+  CHECK(ranges[0].weight.count() == 36);
+  CHECK(ranges[0].output.min() < 0);  // before the relu that works in place
+  CHECK(ranges[1].input.min() == 0);
+  CHECK(ranges[1].input.max() == ranges[0].output.max());
+  CHECK(ranges[1].output.count() == 2 * 3 * 2);
+}
+
+TEST_CASE("learning rates") {
+  using P = LearningRate::Policy;
+  CHECK(LearningRate{.policy = P::fixed, .base = 0.5}.at(1000) == 0.5);
+  CHECK(LearningRate{.policy = P::step, .base = 1, .gamma = 0.1, .step_size = 10}.at(29) == Approx(0.01));
+  const LearningRate multistep{.policy = P::multistep, .base = 1, .gamma = 0.5, .steps = {10, 20}};
+  CHECK(multistep.at(9) == 1);
+  CHECK(multistep.at(10) == 0.5);
+  CHECK(multistep.at(20) == 0.25);
+  CHECK(LearningRate{.policy = P::inv, .base = 0.01, .gamma = 1e-4, .power = 0.75}.at(10000) ==
+        Approx(0.01 * std::pow(2, -0.75)));
+  CHECK(LearningRate{.policy = P::exp, .base = 1, .gamma = 0.5}.at(3) == 0.125);
+  CHECK(LearningRate{.policy = P::poly, .base = 1, .power = 2, .max_iterations = 10}.at(5) == 0.25);
+  CHECK(LearningRate{.policy = P::sigmoid, .base = 1, .gamma = 2, .step_size = 5}.at(5) == 0.5);
+  CHECK_THROWS_AS((LearningRate{.policy = P::step, .step_size = 0}.at(1)), std::invalid_argument);
+}
+
+TEST_CASE("solver steps agree with steps by hand") {
+  const auto one_weight = [] {
+    Net net({1, 1, 1, 1});
+    net.add("ip", InnerProduct{.outputs = 1, .has_bias = false});
+    Parameter& w = net.layer<InnerProduct>("ip").weight;
+    w.edit()[0] = 1;
+    w.gradient = Tensor({1, 1, 1, 1}, 0.5f);
+    w.rate = 2;
+    w.decay = 3;
+    return net;
+  };
+  const auto value = [](Net& net) { return net.layer<InnerProduct>("ip").weight.value()[0]; };
+  {
+    Net net = one_weight();
+    Solver solver = Sgd{.rate = {.base = 0.1}, .momentum = 0.5, .weight_decay = 0.1};
+    step(solver, net, 0);  // v = 0.2 (0.5 + 0.3) = 0.16
+    CHECK(value(net) == Approx(0.84));
+    step(solver, net, 1);  // v = 0.08 + 0.2 (0.5 + 0.3 * 0.84) = 0.2304
+    CHECK(value(net) == Approx(0.6096));
+  }
+  {
+    Net net = one_weight();
+    Solver solver = Adam{.rate = {.base = 0.1}, .weight_decay = 0.1};
+    step(solver, net, 0);  // the first step has the length of the rate, 0.2
+    CHECK(value(net) == Approx(0.8));
+    // g = 0.5 + 0.3 * 0.8 = 0.74; m = 0.09 * 0.8 + 0.1 * 0.74, v = 0.001 (0.999 * 0.64 + 0.5476)
+    step(solver, net, 1);
+    const double m = 0.072 + 0.074, v = 0.001 * (0.999 * 0.64 + 0.5476);
+    CHECK(value(net) == Approx(0.8 - 0.2 * std::sqrt(1 - 0.999 * 0.999) / (1 - 0.81) * m / (std::sqrt(v) + 1e-8)));
+  }
+  Net net = one_weight();
+  net.layer<InnerProduct>("ip").weight.gradient = {};
+  Solver solver = Sgd{};
+  CHECK_THROWS_AS(step(solver, net, 0), std::invalid_argument);
+}
+
+TEST_CASE("parameters survive a file, and bad files leave the net as it was") {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("ristretto_cnn_test_" + std::to_string(std::random_device{}()));
+  std::filesystem::create_directories(folder);
+  const std::string path = (folder / "toy.parameters").string();
+  const Net saved = toy_net();
+  save_parameters(saved, path);
+  CHECK_FALSE(std::filesystem::exists(path + ".part"));
+
+  Net net = toy_net();
+  initialize(net, 99);
+  const auto weight = [](Net& n) { return n.layer<Convolution>("conv").weight.value(); };
+  const Tensor before = weight(net);
+  load_parameters(net, path);
+  Net original = saved;
+  CHECK(same_bits(weight(net), weight(original)));
+  CHECK_FALSE(same_bits(weight(net), before));
+
+  initialize(net, 99);
+  const auto size = std::filesystem::file_size(path);
+  std::filesystem::resize_file(path, size - 1);
+  CHECK(contains(message_of([&] { load_parameters(net, path); }), "expected"));
+  std::filesystem::resize_file(path, size + 1);
+  CHECK(contains(message_of([&] { load_parameters(net, path); }), "found more"));
+  std::ofstream(path) << "something else";
+  CHECK(contains(message_of([&] { load_parameters(net, path); }), path));
+  CHECK(same_bits(weight(net), before));
+  Net other = lenet({1, 1, 28, 28}, 10, 1);
+  save_parameters(saved, path);
+  CHECK(contains(message_of([&] { load_parameters(other, path); }), "conv1.weight 20 1 5 5"));
+  CHECK_THROWS_AS(load_parameters(net, path + ".absent"), std::runtime_error);
+  CHECK_THROWS_AS(save_parameters(net, (folder / "absent" / "x").string()), std::runtime_error);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("bad nets are refused by name, value and remedy") {
+  Net net({1, 3, 8, 8});
+  const auto refused = [&](Layer layer, std::vector<std::string> inputs, const std::string& part) {
+    const std::string message = message_of([&] { net.add("new", layer, inputs); });
+    INFO(message);
+    CHECK(contains(message, "new"));
+    CHECK(contains(message, part));
+  };
+  refused(Convolution{.filters = 4, .groups = 2}, {}, "groups is 2");
+  refused(Convolution{.filters = 0}, {}, "filters is 0");
+  refused(Convolution{.filters = 4, .kernel = {9, 9}}, {}, "9x9");
+  refused(Convolution{.filters = 4, .stride = {0, 1}}, {}, "0x1");
+  refused(Pooling{.kernel = {2, 2}, .pad = {2, 2}}, {}, "2x2");
+  refused(InnerProduct{.outputs = -1}, {}, "-1");
+  refused(Lrn{.size = 4}, {}, "size is 4");
+  refused(Dropout{.ratio = 1}, {}, "ratio");
+  refused(Relu{}, {"nobody"}, "nobody");
+  refused(Relu{}, {"data", "data"}, "2 inputs");
+  net.add("pool", Pooling{.stride = {2, 2}});
+  refused(Concat{}, {"data", "pool"}, "(1, 3, 4, 4)");
+  Convolution wrong{.filters = 4};
+  wrong.weight.edit() = Tensor({4, 2, 1, 1});
+  refused(wrong, {}, "(4, 2, 1, 1)");
+  CHECK_THROWS_AS(net.add("pool", Relu{}), std::invalid_argument);
+  CHECK_THROWS_AS(net.forward(Tensor({1, 3, 8, 7})), std::invalid_argument);
+  CHECK_THROWS_AS(net.layer<Relu>("pool"), std::invalid_argument);
+  net.forward(Tensor({1, 3, 8, 8}));
+  CHECK_THROWS_AS(net.backward(Tensor({1, 3, 4, 4})), std::logic_error);
+  CHECK_THROWS_AS(Net({1, 0, 8, 8}), std::invalid_argument);
+}
+
+TEST_CASE("cifar10_full has its shapes") {
+  Net net = cifar10_full({1, 3, 32, 32}, 10, 1);
+  CHECK(net.forward(Tensor({2, 3, 32, 32}, 1)).shape() == Shape{2, 10, 1, 1});
+  CHECK(net.output("pool3").shape() == Shape{2, 64, 4, 4});
+}

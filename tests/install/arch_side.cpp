@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Compiled once for each instruction set, with SIDE as the name of its part.
+#include "arch_side.hpp"
+
+#include <ristretto/span.hpp>
+
+#define STRING_OF(x) #x
+#define STRING(x) STRING_OF(x)
+
+namespace {
+
+constexpr std::size_t batch_floats = sizeof(xsimd::batch<float>) / sizeof(float);
+
+}  // namespace
+
+/// As the library's kernels: a template over the architecture, not inlined.
+template <class Arch = ristretto::DefaultArch>
+[[gnu::noinline]] std::size_t lanes_of() {
+  return xsimd::batch<float, Arch>::size;
+}
+
+constinit const ArchSide SIDE{STRING(SIDE), batch_floats, [] { return lanes_of(); },
+                    [](std::span<float> x) {
+                      const ristretto::RoundStochastic<> round{{.seed = 1, .stream = 2}};
+                      ristretto::trim(x, ristretto::Trimmer{ristretto::DynamicFixedPoint<2, 6>{}, round});
+                      ristretto::trim(x, ristretto::AnyFormat::parse("minifloat:2,3"));
+                    }};

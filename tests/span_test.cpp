@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+// Spans: SIMD gives the bits of the scalar Trimmer, for every format, rounding, offset, length, split and place.
+#include <ristretto/span.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "checks.hpp"
+
+namespace rt = ristretto;
+using rt::AnyFormat;
+
+namespace {
+
+/// Special values, then numbers near 1, then any bit patterns.
+std::vector<float> make_inputs(std::size_t size) {
+  std::vector<float> x = checks::special_floats();
+  checks::Patterns patterns;
+  while (x.size() < size) {
+    x.push_back(patterns.next_float());
+    x.push_back((static_cast<float>(patterns.next() >> 8) - 0x1p23f) * 0x1p-20f);
+  }
+  x.resize(size);
+  return x;
+}
+
+/// The special values are all in the first 4096.
+const std::vector<float>& inputs() {
+  static const std::vector<float> x = make_inputs(1 << 15);
+  return x;
+}
+
+/// out[k] of the scalar Trimmer for element first + k.
+template <class F, class R>
+std::vector<float> one_by_one(const std::vector<float>& x, const rt::Trimmer<F, R>& trimmer, std::uint64_t first) {
+  std::vector<float> out(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k) out[k] = trimmer(x[k], first + k);
+  return out;
+}
+
+constexpr float untouched = -12345.5f;
+
+/// A few thousand floats at once, out of place and in place.
+template <class F, class R>
+void check_whole(checks::Disagreements& found, const std::string& title, const rt::Trimmer<F, R>& trimmer,
+                 std::uint64_t first) {
+  const std::vector<float>& x = inputs();
+  const std::vector<float> expected = one_by_one(x, trimmer, first);
+  std::vector<float> out(x.size());
+  rt::trim(x, out, trimmer, first);
+  std::vector<float> in_place = x;
+  rt::trim(in_place, trimmer, first);
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    found.compare(title, x[k], out[k], expected[k]);
+    found.compare(title + " in place", x[k], in_place[k], expected[k]);
+  }
+}
+
+/// Every offset to 16, every length to 70; what lies around the span is not written.
+template <class F, class R>
+void check_places(checks::Disagreements& found, const std::string& title, const rt::Trimmer<F, R>& trimmer,
+                  std::uint64_t first) {
+  constexpr std::size_t around = 16;
+  const std::vector<float> x(inputs().begin() + 1200, inputs().begin() + 1200 + 128);
+  const std::vector<float> expected = one_by_one(x, trimmer, first);
+  const std::span<const float> in(x);
+  for (std::size_t offset = 0; offset <= 16; ++offset) {
+    for (std::size_t length = 0; length <= 70; ++length) {
+      std::vector<float> out(length + 2 * around, untouched);
+      const std::size_t place = (3 * offset) % around;  // the output is aligned otherwise than the input
+      rt::trim(in.subspan(offset, length), std::span(out).subspan(place, length), trimmer, first + offset);
+      for (std::size_t k = 0; k < out.size(); ++k) {
+        const bool inside = k >= place && k < place + length;
+        const std::size_t element = inside ? offset + k - place : 0;
+        found.compare(title, x[element], out[k], inside ? expected[element] : untouched);
+      }
+      std::vector<float> in_place = x;
+      rt::trim(std::span(in_place).subspan(offset, length), trimmer, first + offset);
+      for (std::size_t k = 0; k < x.size(); ++k) {
+        const bool inside = k >= offset && k < offset + length;
+        found.compare(title + " in place", x[k], in_place[k], inside ? expected[k] : x[k]);
+      }
+    }
+  }
+}
+
+constexpr std::uint64_t far = 0x1'0000'0000;
+
+template <class F, class R>
+void check_rounding(checks::Disagreements& found, const F& format, const char* name, const R& round) {
+  const rt::Trimmer<F, R> trimmer{format, round};
+  const std::string title = rt::to_string(format) + " " + name;
+  if constexpr (R::indexed) {
+    for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{6}, far - 5, 9 * far + 11}) {
+      check_whole(found, title, trimmer, first);
+    }
+    for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{3}, far + 13, 1000 * far - 21}) {
+      check_places(found, title, trimmer, first);
+    }
+  } else {
+    check_whole(found, title, trimmer, 0);
+    check_places(found, title, trimmer, 5);
+  }
+}
+
+template <class F>
+void check_deterministic(checks::Disagreements& found, const F& format) {
+  check_rounding(found, format, "RoundNearest", rt::RoundNearest{});
+  check_rounding(found, format, "RoundNearestAway", rt::RoundNearestAway{});
+  check_rounding(found, format, "RoundHalfUp", rt::RoundHalfUp{});
+  check_rounding(found, format, "RoundDown", rt::RoundDown{});
+  check_rounding(found, format, "RoundUp", rt::RoundUp{});
+  check_rounding(found, format, "RoundTowardZero", rt::RoundTowardZero{});
+  if constexpr (requires { requires !F::has_zero; }) {
+    check_rounding(found, format, "RoundNearestExponent", rt::RoundNearestExponent{});
+  }
+}
+
+template <class F>
+void check_stochastic(checks::Disagreements& found, const F& format) {
+  check_rounding(found, format, "RoundStochastic<32>", rt::RoundStochastic<32>{{.seed = 1, .stream = 3}});
+  check_rounding(found, format, "RoundStochastic<16>", rt::RoundStochastic<16>{{.seed = far + 7, .stream = 9 * far}});
+  check_rounding(found, format, "RoundStochastic<32, 7>", rt::RoundStochastic<32, 7>{{.seed = 5, .stream = 6}});
+  check_rounding(found, format, "RoundStochastic<16, 7>", rt::RoundStochastic<16, 7>{{.seed = 5, .stream = 6}});
+}
+
+/// Formats of every family, those at the edges of float among them.
+const std::vector<std::string> formats = {
+    "fixed:2,6",      "fixed:12,-4",         "fixed:104,-96",      "fixed:4,28",           "fixed:1,0",
+    "fixed:-118,126", "ufixed:0,8",          "ufixed:128,-96",     "half",                 "bfloat16",
+    "tf32",           "minifloat:23,8",      "minifloat:0,2",      "minifloat:10,5,to_infinity",
+    "minifloat:7,8,to_infinity",             "e4m3fn",             "minifloat:3,8,finite_nan",
+    "e2m1fn",         "minifloat:0,1,finite", "minifloat:7,8,finite", "e4m3fnuz",           "minifloat:23,8,fnuz",
+    "minifloat:3,4,ristretto2016",           "minifloat:7,8,ristretto2016",
+    "pow2:-8,-1",     "pow2:-126,127",       "pow2z:-8,-1",        "pow2z:-126,127",       "pow2z:100,120"};
+
+}  // namespace
+
+TEST_CASE("SIMD gives the bits of the scalar Trimmer, roundings without randomness") {
+  for (const std::string& text : formats) {
+    checks::Disagreements found;
+    AnyFormat::parse(text).visit([&found](const auto& format) { check_deterministic(found, format); });
+    CHECK(found.report() == "");
+  }
+}
+
+TEST_CASE("SIMD gives the bits of the scalar Trimmer, stochastic roundings") {
+  for (const char* text : {"fixed:2,6", "ufixed:0,8", "bfloat16", "minifloat:10,5,to_infinity", "e4m3fn", "e2m1fn",
+                           "e4m3fnuz", "minifloat:3,4,ristretto2016", "pow2:-8,-1", "pow2z:-8,-1"}) {
+    checks::Disagreements found;
+    AnyFormat::parse(text).visit([&found](const auto& format) { check_stochastic(found, format); });
+    CHECK(found.report() == "");
+  }
+}
+
+TEST_CASE("a format fixed in the type gives the same bits in SIMD") {
+  checks::Disagreements found;
+  check_rounding(found, rt::DynamicFixedPoint<2, 6>{}, "fixed in the type", rt::RoundNearest{});
+  check_rounding(found, rt::Float8E4M3FN{}, "fixed in the type", rt::RoundNearestAway{});
+  check_rounding(found, rt::BFloat16{}, "fixed in the type", rt::RoundStochastic<16>{});
+  check_rounding(found, rt::PowerOfTwo<-8, -1>{}, "fixed in the type", rt::RoundNearestExponent{});
+  CHECK(found.report() == "");
+}
+
+TEST_CASE("a tensor split anywhere gives the bits of the whole") {
+  const auto check = [](const auto& trimmer) {
+    const std::vector<float> x(inputs().begin(), inputs().begin() + 300);
+    const std::uint64_t start = far - 100;
+    std::vector<float> whole(x.size());
+    rt::trim(x, whole, trimmer, start);
+    checks::Disagreements found;
+    for (std::size_t cut = 0; cut <= x.size(); ++cut) {
+      const std::size_t second_cut = cut + (x.size() - cut) / 3;
+      std::vector<float> pieces = x;
+      const std::span<float> all(pieces);
+      rt::trim(all.subspan(second_cut), trimmer, start + second_cut);  // the last piece first: order does not matter
+      rt::trim(all.first(cut), trimmer, start);
+      rt::trim(all.subspan(cut, second_cut - cut), trimmer, start + cut);
+      for (std::size_t k = 0; k < x.size(); ++k) found.compare(cut, x[k], pieces[k], whole[k]);
+    }
+    CHECK(found.report() == "");
+  };
+  check(rt::Trimmer{rt::DynamicFixedPoint{2, 6}, rt::RoundStochastic<>{{.seed = 1, .stream = 3}}});
+  check(rt::Trimmer{rt::Float8E5M2{}, rt::RoundStochastic<16>{{.seed = 1, .stream = 3}}});
+  check(rt::Trimmer{rt::PowerOfTwo{-8, 3}, rt::RoundStochastic<16, 7>{{.seed = 2}}});
+  check(rt::Trimmer{rt::Half{}});
+}
+
+TEST_CASE("trim with AnyFormat is trim with the concrete format") {
+  const std::vector<float>& x = inputs();
+  checks::Disagreements found;
+  for (const std::string& text : formats) {
+    const AnyFormat format = AnyFormat::parse(text);
+    std::vector<float> out(x.size());
+    rt::trim(x, out, format);
+    std::vector<float> in_place = x;
+    rt::trim(in_place, format, rt::RoundStochastic<16>{{.seed = 3}}, 77);
+    const auto compare = [&](const auto& concrete) {
+      const rt::Trimmer nearest{concrete};
+      const rt::Trimmer stochastic{concrete, rt::RoundStochastic<16>{{.seed = 3}}};
+      for (std::size_t k = 0; k < x.size(); ++k) {
+        found.compare(text, x[k], out[k], nearest(x[k]));
+        found.compare(text + " stochastic", x[k], in_place[k], stochastic(x[k], 77 + k));
+      }
+    };
+    format.visit(compare);
+  }
+  CHECK(found.report() == "");
+}
+
+TEST_CASE("sizes that differ are refused") {
+  const std::vector<float> in(5);
+  std::vector<float> out(7, untouched);
+  const auto message = [&](auto f) { return checks::message_of<std::invalid_argument>(f); };
+  for (const std::string& text :
+       {message([&] { rt::trim(in, out, rt::Trimmer{rt::Half{}}); }),
+        message([&] { rt::trim(in, out, AnyFormat(rt::Half{})); }),
+        message([&] { rt::trim(std::vector<double>(5), std::vector<double>(7), rt::Trimmer{rt::Half{}}); })}) {
+    CAPTURE(text);
+    CHECK(checks::contains(text, "input has 5"));
+    CHECK(checks::contains(text, "output 7"));
+  }
+  CHECK(out == std::vector<float>(7, untouched));
+}
+
+TEST_CASE("empty spans are fine") {
+  std::vector<float> nothing;
+  rt::trim(nothing, rt::Trimmer{rt::Half{}});
+  rt::trim(std::span<float>{}, rt::Trimmer{rt::Half{}, rt::RoundStochastic<>{}}, 5);
+  rt::trim(std::span<const float>{}, std::span<float>{}, AnyFormat(rt::Half{}));
+  CHECK(nothing.empty());
+}
+
+TEST_CASE("spans of doubles are trimmed element by element") {
+  std::vector<double> x;
+  checks::Patterns patterns;
+  for (int n = 0; n < 1001; ++n) x.push_back((static_cast<double>(patterns.next()) - 0x1p31) * 0x1.8p-30);
+  const auto check = [&x](const auto& trimmer) {
+    std::vector<double> out(x.size());
+    rt::trim(x, out, trimmer, 3);
+    std::vector<double> in_place = x;
+    rt::trim(in_place, trimmer, 3);
+    checks::Disagreements found;
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      found.compare("out of place", x[k], out[k], trimmer(x[k], 3 + k));
+      found.compare("in place", x[k], in_place[k], trimmer(x[k], 3 + k));
+    }
+    CHECK(found.report() == "");
+  };
+  check(rt::Trimmer{rt::DynamicFixedPoint{8, 24}});
+  check(rt::Trimmer{rt::DynamicFixedPoint{2, 6}, rt::RoundStochastic<>{{.seed = 1}}});
+  check(rt::Trimmer{rt::Half{}, rt::RoundStochastic<16>{{.seed = 1}}});
+}
+
+#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+namespace {
+
+using Batch = xsimd::batch<float, rt::DefaultArch>;
+
+/// f of each batch of the inputs, lane by lane, beside g of each float.
+template <class F, class G>
+std::string lanes_agree(F of_batch, G of_float) {
+  checks::Disagreements found;
+  const std::vector<float>& x = inputs();
+  for (std::size_t k = 0; k + Batch::size <= x.size(); k += Batch::size) {
+    float out[Batch::size];
+    const Batch result = of_batch(Batch::load_unaligned(x.data() + k));
+    result.store_unaligned(out);
+    for (std::size_t lane = 0; lane < Batch::size; ++lane) {
+      found.compare(lane, x[k + lane], out[lane], of_float(x[k + lane]));
+    }
+  }
+  return found.report();
+}
+
+}  // namespace
+
+TEST_CASE("operations on batches are those on floats") {
+  using B = rt::Ops<Batch>;
+  using S = rt::Ops<float>;
+  CHECK(lanes_agree([](Batch x) { return B::rint(x); }, [](float x) { return S::rint(x); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::floor(B::abs(x)); }, [](float x) { return S::floor(S::abs(x)); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::binade(x); }, [](float x) { return S::binade(x); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::abs(x); }, [](float x) { return S::abs(x); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::clamp(x, Batch(-3.0f), Batch(5.0f)); },
+                    [](float x) { return S::clamp(x, -3, 5); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::copysign(Batch(1.5f), x); },
+                    [](float x) { return S::copysign(1.5f, x); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::max(x, Batch(1.0f)); }, [](float x) { return S::max(x, 1); }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::select(B::both(x > Batch(1.0f), x < Batch(9.0f)), x, Batch(0.0f)); },
+                    [](float x) { return x > 1 && x < 9 ? x : 0; }) == "");
+  CHECK(lanes_agree([](Batch x) { return B::select(B::either(x < Batch(1.0f), x > Batch(9.0f)), x, Batch(0.0f)); },
+                    [](float x) { return x < 1 || x > 9 ? x : 0; }) == "");
+}
+
+TEST_CASE("the draws of a batch are those of its elements, wherever it begins") {
+  const rt::RandomStream stream{.seed = 42, .stream = 7};
+  const auto check = [&stream](auto draw_batch, auto draw_float) {
+    checks::Disagreements found;
+    for (const std::uint64_t base : {std::uint64_t{0}, far - 40, 77 * far}) {
+      for (std::uint64_t i = base; i < base + 80; ++i) {
+        float out[Batch::size];
+        const Batch draws = draw_batch(stream, i);
+        draws.store_unaligned(out);
+        for (std::size_t lane = 0; lane < Batch::size; ++lane) {
+          found.compare(i, static_cast<float>(lane), out[lane], draw_float(stream, i + lane));
+        }
+      }
+    }
+    CHECK(found.report() == "");
+  };
+  using B = rt::Ops<Batch>;
+  using S = rt::Ops<float>;
+  check([](auto s, auto i) { return B::uniform<32, 10>(s, i); }, [](auto s, auto i) { return S::uniform<32, 10>(s, i); });
+  check([](auto s, auto i) { return B::uniform<16, 10>(s, i); }, [](auto s, auto i) { return S::uniform<16, 10>(s, i); });
+  check([](auto s, auto i) { return B::uniform<32, 7>(s, i); }, [](auto s, auto i) { return S::uniform<32, 7>(s, i); });
+  check([](auto s, auto i) { return B::uniform<16, 7>(s, i); }, [](auto s, auto i) { return S::uniform<16, 7>(s, i); });
+}
+#endif
