@@ -111,6 +111,7 @@ TEST_CASE("measurements of pieces merge into that of the whole") {
 
 TEST_CASE("sizes that differ are refused") {
   const std::vector<float> x(3);
-  const auto message = checks::message_of<std::invalid_argument>([&] { rt::measure(x, std::span(x).first(2), rt::Half{}); });
+  const auto message =
+      checks::message_of<std::invalid_argument>([&] { rt::measure(x, std::span(x).first(2), rt::Half{}); });
   CHECK(message == "ristretto::measure: the tensor has 3 elements and its trimmed copy 2; give them equal sizes");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Ranges and the choice of formats: streams, quantiles, every rule against a brute-force search, the original's numbers.
+// Ranges and the choice of formats: streams, quantiles, every rule against a brute-force search, the original's
+// numbers.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -181,7 +182,7 @@ std::string refusal(int bits, const rt::Range& range, const rt::Choice& choice =
 TEST_CASE("a stream of pieces gives the range of the whole") {
   const auto x = checks::special_floats();
   const rt::Range whole = range_of(x);
-  for (const std::size_t piece : {1, 3, 17, 1000}) {
+  for (const std::size_t piece : {1u, 3u, 17u, 1000u}) {
     rt::Range streamed;
     for (std::size_t k = 0; k < x.size(); k += piece) {
       streamed.observe(std::span(x).subspan(k, std::min(piece, x.size() - k)));
@@ -211,7 +212,8 @@ TEST_CASE("the order of values, pieces and merges does not matter") {
 }
 
 TEST_CASE("a range counts values, NaN and infinities, and keeps its ends from them") {
-  const rt::Range r = range_of({1.0f, checks::quiet_nan, -3.5f, checks::inf, -checks::inf, checks::quiet_nan, -checks::quiet_nan, 0.0f});
+  const rt::Range r = range_of(
+      {1.0f, checks::quiet_nan, -3.5f, checks::inf, -checks::inf, checks::quiet_nan, -checks::quiet_nan, 0.0f});
   CHECK(r.count() == 3);
   CHECK(r.nan_count() == 3);
   CHECK(r.infinite_count() == 2);
@@ -299,8 +301,8 @@ TEST_CASE("max_abs at the ends of grids") {
 }
 
 TEST_CASE("a range of zeros is treated as [-1, 1]") {
-  for (const auto rule : {rt::RangeRule::max_abs, rt::RangeRule::percentile, rt::RangeRule::min_mse,
-                          rt::RangeRule::ristretto2016}) {
+  for (const auto rule :
+       {rt::RangeRule::max_abs, rt::RangeRule::percentile, rt::RangeRule::min_mse, rt::RangeRule::ristretto2016}) {
     const rt::Choice choice{.rule = rule};
     CHECK(rt::choose<Fixed>(8, range_of({0.0f, -0.0f}), choice) == Fixed(2, 6));
     CHECK(rt::choose<Pow2>(4, range_of({0.0f}), choice) == Pow2(-7, 0));
@@ -316,7 +318,7 @@ TEST_CASE("percentile covers the given share and no more than that needs") {
     return rt::choose<Fixed>(8, range_of(x), {.rule = rt::RangeRule::percentile, .share = share});
   };
   CHECK(chosen(1.0) == Fixed(8, 0));
-  CHECK(chosen(0.999) == Fixed(2, 6));   // 1000 of the 1001 values; the one beyond 1 - 2^-7 is 1
+  CHECK(chosen(0.999) == Fixed(2, 6));  // 1000 of the 1001 values; the one beyond 1 - 2^-7 is 1
   CHECK(chosen(0.9) == Fixed(1, 7));
   CHECK(chosen(0.49) == Fixed(0, 8));
   CHECK(rt::choose<Fixed>(8, range_of(x), {.rule = rt::RangeRule::max_abs}) == chosen(1.0));
@@ -342,12 +344,23 @@ TEST_CASE("min_mse is within 2 % of the least squared error: power of two") {
   CHECK(min_mse_against_brute_force<Pow2z>(2, 8) == "");
 }
 
+TEST_CASE("min_mse knows the ends of the range exactly") {
+  auto x = real_looking_data(1.0, 100'000)[2].x;
+  for (const float end : {4.001f, 4.01f, 4.02f, 4.03f, -4.03f}) {
+    x.back() = end;
+    const double error = squared_error(x, rt::choose<Fixed>(16, range_of(x)));
+    CHECK(error <= 1.02 * squared_error(x, Fixed(3, 13)));
+    CHECK(error <= 1.02 * squared_error(x, Fixed(4, 12)));
+  }
+}
+
 TEST_CASE("min_mse clips an outlier where that pays") {
   auto x = real_looking_data(1.0)[0].x;
   x.push_back(20.0f);
   const Fixed fixed = rt::choose<Fixed>(4, range_of(x));
   CHECK(fixed.largest() < 20);
-  CHECK(squared_error(x, fixed) < squared_error(x, rt::choose<Fixed>(4, range_of(x), {.rule = rt::RangeRule::max_abs})));
+  CHECK(squared_error(x, fixed) <
+        squared_error(x, rt::choose<Fixed>(4, range_of(x), {.rule = rt::RangeRule::max_abs})));
 }
 
 TEST_CASE("the original's integer length is the logarithm of the maximum, rounded up; one more for parameters") {
@@ -427,8 +440,7 @@ TEST_CASE("what cannot be chosen is refused with the thing, the value and the re
   CHECK(refusal(8, range_of({1.0f, checks::quiet_nan, checks::inf, -checks::inf})) ==
         "ristretto::choose: the range of DynamicFixedPoint with 8 bits holds 1 NaN and 2 infinities; observe finite "
         "values only");
-  CHECK(refusal(0, good) ==
-        "ristretto::choose: there is no DynamicFixedPoint with 0 bits; choose another width");
+  CHECK(refusal(0, good) == "ristretto::choose: there is no DynamicFixedPoint with 0 bits; choose another width");
   CHECK(checks::contains(refusal(-5, good), "-5 bits"));
   CHECK(checks::contains(refusal(33, good), "33 bits"));
   CHECK(checks::contains(refusal<Unsigned>(33, good), "there is no UnsignedFixedPoint with 33 bits"));
@@ -443,7 +455,8 @@ TEST_CASE("what cannot be chosen is refused with the thing, the value and the re
     CHECK(checks::contains(message, "choose one in (0, 1]"));
   }
   const std::string too_narrow = refusal<Ieee>(4, good, {.rule = rt::RangeRule::ristretto2016});
-  CHECK(too_narrow ==
-        "ristretto::choose: the rule ristretto2016 gives Minifloat 4 exponent bits, which do not go with 4 bits; choose "
-        "another width or rule");
+  CHECK(
+      too_narrow ==
+      "ristretto::choose: the rule ristretto2016 gives Minifloat 4 exponent bits, which do not go with 4 bits; choose "
+      "another width or rule");
 }

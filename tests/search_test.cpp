@@ -73,7 +73,7 @@ TEST_CASE("a part that bears no candidate stays as it is") {
 
 TEST_CASE("a combination that misses the margin steps back up, best score first") {
   // Alone, a bears 4 bits (-12) and b 8 bits (-8); together they cost 20. One step up of b gives -12, of a -16.
-  const std::vector<Part> parts = {{"a", {16, 12, 8, 4}}, {"b", {16, 8, 4}}};
+  const std::vector<Part> parts = {{"a", {16, 12, 8, 4}}, {"b", {16, 8, 2}}};
   const Result r = rt::search(parts, LinearScore{{1, 1}}, 12.0);
   CHECK(r.alone == Assignment{4, 8});
   CHECK(r.alone_score == 80);

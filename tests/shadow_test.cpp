@@ -89,7 +89,7 @@ TEST_CASE("small updates add up where rounding to nearest would lose them") {
   rt::ShadowWeights shadow(start, 0, 1);
   std::vector<float> nearest = start;  // weights without a shadow: trimmed after each update
   const rt::Trimmer round_to_nearest{q8};
-  constexpr float update = 0x1p-11f;   // a thirty-second of the quantum
+  constexpr float update = 0x1p-11f;  // a thirty-second of the quantum
   for (int s = 0; s < 256; ++s) {
     for (float& w : shadow.weights()) w += update;
     for (float& w : nearest) w += update;

@@ -39,7 +39,7 @@ namespace {
 /// Trims x as elements first, first + 1, ... and checks mean and variance of the results, in quanta, against t.
 template <class F, class R>
 void check_distribution(F format, R round, float x) {
-  constexpr int draws = 1 << 18;
+  constexpr int count = 1 << 18;
   const rt::Trimmer<F, R> trimmer{format, round};
   const double y = x;
   const double down = rt::Trimmer<F, rt::RoundDown>{format, {}}(x);
@@ -49,8 +49,8 @@ void check_distribution(F format, R round, float x) {
   const double t = (y - down) / (up - down);
   int ups = 0;
   bool neighbours_only = true;
-  std::vector<double> values(draws);
-  for (int i = 0; i < draws; ++i) {
+  std::vector<double> values(count);
+  for (int i = 0; i < count; ++i) {
     const float r = trimmer(x, static_cast<std::uint64_t>(i) + 77);
     neighbours_only = neighbours_only && (r == down || r == up);
     ups += r == up;
@@ -59,13 +59,13 @@ void check_distribution(F format, R round, float x) {
   CHECK(neighbours_only);
   const double quantum = up - down;
   double mean = 0;
-  for (const double value : values) mean += (value - y) / quantum / draws;
+  for (const double value : values) mean += (value - y) / quantum / count;
   const double variance = t * (1 - t);
-  CHECK(std::abs(mean) <= 5 * std::sqrt(variance / draws) + 0x1p-17);  // a draw of 16 bits has steps of 2^-16
+  CHECK(std::abs(mean) <= 5 * std::sqrt(variance / count) + 0x1p-17);  // a draw of 16 bits has steps of 2^-16
   double measured = 0;
-  for (const double value : values) measured += std::pow((value - y) / quantum - mean, 2) / (draws - 1);
-  const double deviation = std::sqrt(variance * (1 - 4 * variance) / draws);  // of the variance of such a coin
-  CHECK(std::abs(measured - variance) <= 5 * deviation + 25.0 / draws);
+  for (const double value : values) measured += std::pow((value - y) / quantum - mean, 2) / (count - 1);
+  const double deviation = std::sqrt(variance * (1 - 4 * variance) / count);  // of the variance of such a coin
+  CHECK(std::abs(measured - variance) <= 5 * deviation + 25.0 / count);
   CHECK(ups > 0);
 }
 
@@ -91,45 +91,60 @@ TEST_CASE("the mean of stochastic rounding is the number, the variance t (1 - t)
   check_formats(rt::RoundStochastic<32, 7>{{.seed = 3, .stream = 0x1'0000'0000}});
 }
 
+namespace {
+
+// Functions, not lambdas: a lambda is implicitly constexpr, and g++ would try to run these loops while it compiles.
+
+/// The draws of a stream from an element on.
+struct Draws {
+  rt::RandomStream stream;
+  std::uint64_t shift = 0;
+  double operator()(std::uint64_t i) const { return rt::Ops<double>::uniform<16, 10>(stream, i + shift); }
+};
+
+constexpr int draws = 1 << 18;
+
+double correlation(Draws a, Draws b) {
+  double sum = 0;
+  for (std::uint64_t i = 0; i < draws; ++i) sum += (a(i) - 0.5) * (b(i) - 0.5) * 12 / draws;
+  return std::abs(sum);
+}
+
+template <class F, class R>
+void check_replay_and_symmetry(F format, R round) {
+  const rt::Trimmer trimmer{format, round};
+  checks::Disagreements found;
+  checks::Patterns patterns;
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    const float x = i % 2 == 0 ? patterns.next_float() : (static_cast<float>(patterns.next() >> 8) - 0x1p23f) * 0x1p-20f;
+    found.compare("replay", x, trimmer(x, i), trimmer(x, i));
+    found.compare("odd", x, trimmer(-x, i), -trimmer(x, i));
+  }
+  CHECK(found.report() == "");
+}
+
+}  // namespace
+
 TEST_CASE("neighbouring elements, streams and seeds draw independently") {
-  constexpr int draws = 1 << 18;
-  const auto correlation = [](auto a, auto b) {
-    double sum = 0;
-    for (std::uint64_t i = 0; i < draws; ++i) sum += (a(i) - 0.5) * (b(i) - 0.5) * 12 / draws;
-    return std::abs(sum);
-  };
-  const auto draw = [](std::uint64_t seed, std::uint64_t stream, std::uint64_t shift) {
-    return [=](std::uint64_t i) {
-      return rt::Ops<double>::uniform<16, 10>(rt::RandomStream{.seed = seed, .stream = stream}, i + shift);
-    };
-  };
+  const Draws reference{{.seed = 1, .stream = 3}};
   const double limit = 5 / std::sqrt(static_cast<double>(draws));
-  for (const std::uint64_t shift : {1u, 2u, 3u, 4u, 7u, 8u}) CHECK(correlation(draw(1, 3, 0), draw(1, 3, shift)) < limit);
-  CHECK(correlation(draw(1, 3, 0), draw(1, 4, 0)) < limit);
-  CHECK(correlation(draw(1, 3, 0), draw(2, 3, 0)) < limit);
-  CHECK(correlation(draw(1, 3, 0), draw(1, 0x1'0000'0003, 0)) < limit);
-  CHECK(correlation(draw(1, 3, 0), draw(0x1'0000'0001, 3, 0)) < limit);
-  CHECK(correlation(draw(1, 3, 0), draw(1, 3, 0)) > 0.9);
+  for (const std::uint64_t shift : {1u, 2u, 3u, 4u, 7u, 8u}) {
+    CHECK(correlation(reference, {reference.stream, shift}) < limit);
+  }
+  CHECK(correlation(reference, {{.seed = 1, .stream = 4}}) < limit);
+  CHECK(correlation(reference, {{.seed = 2, .stream = 3}}) < limit);
+  CHECK(correlation(reference, {{.seed = 1, .stream = 0x1'0000'0003}}) < limit);
+  CHECK(correlation(reference, {{.seed = 0x1'0000'0001, .stream = 3}}) < limit);
+  CHECK(correlation(reference, reference) > 0.9);
 }
 
 TEST_CASE("stochastic trimming can be replayed and is odd: trim(-x) is -trim(x)") {
-  const auto check = [](auto format, auto round) {
-    const rt::Trimmer trimmer{format, round};
-    checks::Disagreements found;
-    checks::Patterns patterns;
-    for (std::uint64_t i = 0; i < 100'000; ++i) {
-      const float x = i % 2 == 0 ? patterns.next_float() : (static_cast<float>(patterns.next() >> 8) - 0x1p23f) * 0x1p-20f;
-      found.compare("replay", x, trimmer(x, i), trimmer(x, i));
-      found.compare("odd", x, trimmer(-x, i), -trimmer(x, i));
-    }
-    CHECK(found.report() == "");
-  };
   // In two's complement only where the ends do not differ: the numbers of these tests reach beyond them.
-  check(rt::Float8E4M3FN{}, rt::RoundStochastic<>{{.seed = 1}});
-  check(rt::Half{}, rt::RoundStochastic<16>{{.seed = 1}});
-  check(rt::Minifloat<3, 4, rt::Encoding::ristretto2016>{}, rt::RoundStochastic<16>{{.seed = 1}});
-  check(rt::PowerOfTwo<-8, 3>{}, rt::RoundStochastic<>{{.seed = 4}});
-  check(rt::PowerOfTwoOrZero<-8, 3>{}, rt::RoundStochastic<16>{{.seed = 5}});
+  check_replay_and_symmetry(rt::Float8E4M3FN{}, rt::RoundStochastic<>{{.seed = 1}});
+  check_replay_and_symmetry(rt::Half{}, rt::RoundStochastic<16>{{.seed = 1}});
+  check_replay_and_symmetry(rt::Minifloat<3, 4, rt::Encoding::ristretto2016>{}, rt::RoundStochastic<16>{{.seed = 1}});
+  check_replay_and_symmetry(rt::PowerOfTwo<-8, 3>{}, rt::RoundStochastic<>{{.seed = 4}});
+  check_replay_and_symmetry(rt::PowerOfTwoOrZero<-8, 3>{}, rt::RoundStochastic<16>{{.seed = 5}});
 }
 TEST_CASE("stochastic fixed point is odd within its ends") {
   constexpr rt::Trimmer trimmer{rt::DynamicFixedPoint<2, 6>{}, rt::RoundStochastic<>{{.seed = 9}}};

@@ -153,8 +153,6 @@ static_assert(trims(rt::Trimmer{rt::BFloat16{}}, {{1.00390625f, 1.0f},
                                                   {0x0.fffp-126f, 0x1p-126f},
                                                   {checks::largest_float, 0x1.fep127f},
                                                   {-inf, -0x1.fep127f}}));
-static_assert(trims(rt::Trimmer{rt::Minifloat<7, 8, Encoding::ieee, Overflow::to_infinity>{}},
-                    {{checks::largest_float, inf}, {0x1.fefffep127f, 0x1.fep127f}, {-inf, -inf}, {0x1.ffp127f, inf}}));
 static_assert(trims(rt::Trimmer{rt::Minifloat<23, 8>{}}, {{0x1p-149f, 0x1p-149f},
                                                           {checks::largest_float, checks::largest_float},
                                                           {0.1f, 0.1f},
@@ -239,6 +237,11 @@ static_assert(rt::Trimmer{q2_6}(0.30) == 0.296875 && rt::Trimmer{q2_6}(0.30f, 99
 
 }  // namespace
 
+TEST_CASE("where the largest exponent of the format is that of float, infinity comes by rounding") {
+  const rt::Trimmer trimmer{rt::Minifloat<7, 8, Encoding::ieee, Overflow::to_infinity>{}};
+  CHECK(trims(trimmer, {{checks::largest_float, inf}, {0x1.fefffep127f, 0x1.fep127f}, {-inf, -inf}, {0x1.ffp127f, inf}}));
+}
+
 TEST_CASE("a Trimmer works with standard algorithms") {
   std::vector<float> x = {0.30f, -0.30f, 5.0f};
   std::transform(x.begin(), x.end(), x.begin(), rt::Trimmer{rt::DynamicFixedPoint{2, 6}});
@@ -266,6 +269,7 @@ namespace {
 
 /// Trims to fixed point by integers alone: x = m * 2^e, so x / q = m * 2^(e + FL) is split with shifts.
 double fixed_by_integers(double x, int fl, __int128 lowest, __int128 largest) {
+  if (x == 0) return x;
   int exponent = 0;
   const double fraction = std::frexp(x, &exponent);
   auto m = static_cast<__int128>(std::ldexp(fraction, 53));  // |m| < 2^53
@@ -355,7 +359,8 @@ TEST_CASE("trimming is monotone and idempotent, and its results have the sign of
   for (int n = 0; n < 50'000; ++n) x.push_back(patterns.next_float());
   for (int n = 0; n < 50'000; ++n) x.push_back(static_cast<float>(patterns.next()) * 0x1p-29f - 4);
   std::erase_if(x, [](float value) { return value != value; });
-  std::sort(x.begin(), x.end());
+  const auto below = [](float a, float b) { return a < b || (a == b && std::signbit(a) && !std::signbit(b)); };
+  std::sort(x.begin(), x.end(), below);  // -0 before +0: they differ where there is no zero
   const auto check = [&x](auto format, auto round) {
     const rt::Trimmer trimmer{format, round};
     bool monotone = true, idempotent = true, signs = true;

@@ -4,6 +4,10 @@
 
 #include "gemm.hpp"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 warns of its own AVX-512 header, inlined here
+#endif
+
 #include <Eigen/Core>
 
 namespace cnn {

@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "parallel.hpp"
+#include "trimmed.hpp"
 
 namespace cnn {
 namespace {
@@ -140,6 +141,11 @@ void Net::run_back(std::size_t i) {
     own.gradient = Tensor(own.value.shape());
     own.has_gradient = true;
   }
+  std::visit(
+      [&]<class L>(const L& l) {
+        if constexpr (has_parameters<L>) zero_where_saturated(own.value, l.formats.output, own.gradient);
+      },
+      node.layer);
   Pass pass{phase_, &work_};
   int first_channel = 0;
   for (const int input : node.inputs) {

@@ -21,7 +21,8 @@ inline int workers() noexcept {
 #endif
 }
 
-/// Calls body(i, worker) for each i in [0, count), in any order; worker in [0, workers()) owns its scratch memory.
+/// Calls body(i, worker) for each i in [0, count), in any order; worker in [0, workers()) owns its scratch memory. The
+/// body must not throw. On a machine that others use, too, OMP_WAIT_POLICY=passive keeps the threads from spinning.
 template <class F>
 void parallel_for(Index count, F&& body) {
 #ifdef _OPENMP

@@ -48,6 +48,17 @@ void trim_rows(Matrix<float> y, const std::optional<ristretto::AnyFormat>& forma
   for (Index i = 0; i < y.rows; ++i) trim(y.row(i), y.cols);
 }
 
+void zero_where_saturated(const Tensor& out, const std::optional<ristretto::AnyFormat>& format, Tensor& dout) {
+  if (!format) return;
+  const float low = format->lowest();
+  const float high = format->largest();
+  parallel_blocks(out.size(), [&](Index first, Index count) {
+    for (Index i = first; i < first + count; ++i) {
+      if (out[i] <= low || out[i] >= high) dout[i] = 0;
+    }
+  });
+}
+
 void sum_parts(const float* first, Parts parts, Tensor& sum) {
   parallel_blocks(sum.size(), [&](Index begin, Index count) {
     const float* from = first + begin;

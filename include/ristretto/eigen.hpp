@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -34,8 +35,10 @@ struct IsTensor<Eigen::TensorMap<Plain, Options, Pointer>> : std::true_type {};
 
 template <class X>
 concept EigenTensor = IsTensor<std::remove_cvref_t<X>>::value;
+template <class D>
+void take_dense(const Eigen::DenseBase<D>&);  // some D: a segment of a vector is derived from DenseBase of its Block
 template <class X>
-concept EigenDense = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<X>>, std::remove_cvref_t<X>>;
+concept EigenDense = requires(const std::remove_cvref_t<X>& x) { take_dense(x); };
 template <class X>
 concept EigenObject = EigenTensor<X> || EigenDense<X>;
 
@@ -74,14 +77,18 @@ void for_each_run(X& x, std::uint64_t first, Trim trim_run) {
   }
 }
 
+/// The sizes of the dimensions of x.
 template <EigenObject X>
-std::string shape(const X& x) {
-  std::string text;
+auto shape(const X& x) {
   if constexpr (EigenTensor<X>) {
-    for (int d = 0; d < X::NumIndices; ++d) text += (d == 0 ? "" : " x ") + std::to_string(x.dimension(d));
+    return Eigen::DSizes<Eigen::Index, X::NumIndices>(x.dimensions());
   } else {
-    text = std::to_string(x.rows()) + " x " + std::to_string(x.cols());
+    return std::array<Eigen::Index, 2>{x.rows(), x.cols()};
   }
+}
+inline std::string to_text(std::span<const Eigen::Index> shape) {
+  std::string text;
+  for (const auto size : shape) text += (text.empty() ? "" : " x ") + std::to_string(size);
   return text;
 }
 
@@ -95,9 +102,7 @@ constexpr bool fits(Eigen::Index size, Eigen::Index present, int fixed, int most
 template <EigenObject In, EigenObject Out>
 bool takes_shape(const In& in, const Out& out) {
   if constexpr (EigenTensor<Out>) {
-    bool equal = true;
-    for (int d = 0; d < Out::NumIndices; ++d) equal = equal && in.dimension(d) == out.dimension(d);
-    return equal || requires(Out& o) { o.resize(in.dimensions()); };
+    return requires(Out& o) { o.resize(in.dimensions()); } || shape(in) == shape(out);
   } else if constexpr (In::IsVectorAtCompileTime && Out::IsVectorAtCompileTime) {
     constexpr bool resizable = std::is_base_of_v<Eigen::PlainObjectBase<Out>, Out>;
     return in.size() == out.size() ||
@@ -106,7 +111,7 @@ bool takes_shape(const In& in, const Out& out) {
     return fits(in.rows(), out.rows(), Out::RowsAtCompileTime, Out::MaxRowsAtCompileTime) &&
            fits(in.cols(), out.cols(), Out::ColsAtCompileTime, Out::MaxColsAtCompileTime);
   } else {
-    return in.rows() == out.rows() && in.cols() == out.cols();
+    return shape(in) == shape(out);
   }
 }
 
@@ -114,8 +119,8 @@ bool takes_shape(const In& in, const Out& out) {
 template <EigenObject In, EigenObject Out>
 void assign(const In& in, Out& out) {
   if (!takes_shape(in, out)) {
-    throw std::invalid_argument("ristretto::trim: the input is " + shape(in) + " and the output " + shape(out) +
-                                "; give them equal shapes");
+    throw std::invalid_argument("ristretto::trim: the input is " + to_text(shape(in)) + " and the output " +
+                                to_text(shape(out)) + "; give them equal shapes");
   }
   out = in;
 }

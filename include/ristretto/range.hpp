@@ -229,22 +229,34 @@ std::size_t finest_that_covers(const std::vector<F>& formats, float low, float h
   return std::min(finest, formats.size() - 1);
 }
 
-/// Values that stand for those of a range: a few of every bin in use, weighted by what the bin holds.
+/// Values that stand for those of a range: its ends, and a few of every bin in use, weighted by what the bin holds.
 struct Sample {
   std::vector<float> value;
   std::vector<double> weight;
+
+  void add(float v, double w) {
+    value.push_back(v);
+    weight.push_back(w);
+  }
 };
 inline Sample sample(const Range& range) {
   constexpr std::uint32_t log2_per_bin = 2;
   Sample s;
+  std::vector<std::uint64_t> held(range.histogram().begin(), range.histogram().end());
+  for (const float end : {range.min(), range.max()}) {  // known exactly, and what clipping costs most
+    std::uint64_t& others = held[Ops<float>::bits(end) >> 16];
+    if (others == 0) continue;  // min is max, or the zero is -0
+    s.add(end, 1);
+    --others;
+  }
   for (std::uint32_t b = 0; b < Range::bins; ++b) {
-    if (range.histogram()[b] == 0) continue;
+    if (held[b] == 0) continue;
     for (std::uint32_t k = b << log2_per_bin; k < (b + 1) << log2_per_bin; ++k) {
       // k says which part of which bin; its multiple of the golden ratio where in that part. Evenly spaced values would
       // lie on the grids of wide formats and have no error.
       const float inside = Ops<float>::from_bits(k << (16 - log2_per_bin) | (k * 0x9E3779B9) >> (16 + log2_per_bin));
-      s.value.push_back((b & 0x7FFF) == 0 ? 0.0f : std::clamp(inside, range.min(), range.max()));
-      s.weight.push_back(static_cast<double>(range.histogram()[b]));
+      s.add((b & 0x7FFF) == 0 ? 0.0f : std::clamp(inside, range.min(), range.max()),
+            static_cast<double>(held[b]) / (1 << log2_per_bin));
     }
   }
   return s;
