@@ -215,7 +215,7 @@ void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Sche
 struct Condensed {
   Widths widths;
   double quantized = 0;
-  std::optional<double> finetuned;
+  std::optional<double> finetuned = std::nullopt;
 };
 
 struct LayerRow {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -46,12 +47,17 @@ concept EigenObject = EigenTensor<X> || EigenDense<X>;
 template <EigenObject X, class Trim>
 void for_each_run(X& x, std::uint64_t first, Trim trim_run) {
   using Scalar = typename X::Scalar;
+  static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, double>,
+                "ristretto::trim takes Eigen objects of float or double");
+  static_assert(
+      requires {
+        { x.data() } -> std::same_as<Scalar*>;
+      },
+      "ristretto::trim writes to an Eigen object in memory that is not const; for an expression use "
+      "expression.unaryExpr(trimmer), or assign it to a matrix first");
   if constexpr (EigenTensor<X>) {
     trim_run(std::span<Scalar>(x.data(), static_cast<std::size_t>(x.size())), first);
   } else {
-    static_assert(bool(X::Flags & Eigen::LvalueBit) && bool(X::Flags & Eigen::DirectAccessBit),
-                  "ristretto::trim writes to an Eigen object in memory; for an expression use "
-                  "expression.unaryExpr(trimmer), or assign it to a matrix first");
     const auto inner = static_cast<std::size_t>(x.innerSize());
     const Eigen::Index stride = x.innerStride();
     if (stride == 1 && (x.outerSize() <= 1 || x.outerStride() == x.innerSize())) {  // without gaps

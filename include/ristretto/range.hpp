@@ -208,7 +208,8 @@ struct Family<PowerOfTwoOrZero<>> : PowersOfTwoFamily<PowerOfTwoOrZero<>, true> 
 template <class F>
 bool covers(const F& format, float x) {
   if (format.lowest() <= x && x <= format.largest()) return true;
-  return std::abs(Trimmer{format}(x) - x) <= format.quantum(format.saturate(x)) / 2;
+  const float trimmed = Trimmer{format}(x);
+  return std::abs(trimmed - x) <= format.quantum(format.saturate(x)) / 2;
 }
 
 /// The finest of the formats that cover [low, high] and zero, or the last one. Finest: with the least quantum at the
@@ -301,6 +302,9 @@ F least_squares(const std::vector<F>& formats, std::size_t start, const Range& r
 /// observed, or when the family has no format of that width.
 template <class F>
 F choose(int bits, const Range& range, const Choice& choice = {}) {
+  static_assert(
+      requires { detail::Family<F>::name; },
+      "ristretto::choose<F>: F is a format with parameters given at run time, such as DynamicFixedPoint<>");
   using Family = detail::Family<F>;
   const std::string name = Family::name;
   const std::string at_width = name + " with " + std::to_string(bits) + " bits";
