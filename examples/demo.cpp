@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The demo: trains LeNet, finds how few bits each part of it needs, fine-tunes the condensed net and scores it.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -59,7 +59,7 @@ struct Options {
   rt::RangeRule rule = rt::RangeRule::min_mse;
   double margin = 1.0;  // percentage points
   std::vector<std::string> bits{"4,4,4", "2,4,4"};
-  int epochs = 8, finetune_epochs = 6, batch = 64;
+  int epochs = 12, finetune_epochs = 10, batch = 64;
   std::uint64_t seed = 1;
   int threads = 0;
   std::string json_file;
@@ -189,24 +189,35 @@ struct Schedule {
 void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Schedule& schedule) {
   const int steps_per_epoch = data.size() / o.batch;
   const int steps = steps_per_epoch * schedule.epochs;
-  cnn::Solver solver = cnn::Sgd{.rate = {.policy = cnn::LearningRate::Policy::poly,
-                                         .base = schedule.rate,
-                                         .power = 1,
-                                         .max_iterations = steps},
-                                .momentum = 0.9,
-                                .weight_decay = 5e-4};
+  cnn::Solver solver = cnn::Sgd{
+      .rate = {.policy = cnn::LearningRate::Policy::poly, .base = schedule.rate, .power = 1, .max_iterations = steps},
+      .momentum = 0.9,
+      .weight_decay = 5e-4};
   cnn::Progress progress(schedule.title, static_cast<long long>(steps) * o.batch);
   cnn::Batch batch;
+  std::vector<int> order;
   for (int step = 0; step < steps; ++step) {
     stop_if_interrupted();
-    const int epoch = step / steps_per_epoch;
-    const int at = step % steps_per_epoch * o.batch;
-    const auto order = cnn::shuffled(data.size(), schedule.seed, static_cast<std::uint64_t>(epoch));
-    cnn::fill(batch, data, std::span(order).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(o.batch)),
-              pixels);
+    const auto epoch = static_cast<std::uint64_t>(step / steps_per_epoch);
+    const auto at = static_cast<std::size_t>(step % steps_per_epoch) * static_cast<std::size_t>(o.batch);
+    if (at == 0) order = cnn::shuffled(data.size(), schedule.seed, epoch);
+    cnn::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)), pixels);
     cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
     progress.at(static_cast<long long>(step + 1) * o.batch);
   }
+}
+
+/// What every layer meets in float on the first 1000 images.
+std::vector<cnn::LayerRanges> observe(cnn::Net& net, const cnn::Dataset& data, const std::string& title) {
+  net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
+  std::vector<cnn::LayerRanges> ranges;
+  const cnn::Dataset seen = data.first(1000);
+  cnn::Progress progress(title, seen.size());
+  each_batch(seen, 100, [&](const cnn::Batch& batch, int done) {
+    net.observe(batch.images, ranges);
+    progress.at(done);
+  });
+  return ranges;
 }
 
 // ---- what was found -----------------------------------------------------------------------------------------------
@@ -241,14 +252,19 @@ constexpr const char* part_names[] = {"CONV weights", "FC weights", "layer activ
 Widths widths_from(const rt::Assignment<int>& assignment) { return {assignment[0], assignment[1], assignment[2]}; }
 
 std::string to_string(const Widths& w) {
-  const auto bits = [](std::optional<int> width) { return width ? fmt::format("{}-bit", *width) : std::string("float"); };
+  const auto bits = [](std::optional<int> width) {
+    return width ? fmt::format("{}-bit", *width) : std::string("float");
+  };
   return fmt::format("{} CONV weights, {} FC weights, {} layer activations", bits(w.conv), bits(w.fc),
                      bits(w.activations));
 }
 
 double points(double difference) { return 100 * difference; }
 
-std::vector<LayerRow> describe(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges) {
+/// The layers of a net with formats, and what these do to the values that the layers meet.
+std::vector<LayerRow> describe(cnn::Net& net, const cnn::Dataset& data) {
+  cnn::Net in_float = net;
+  const auto ranges = observe(in_float, data, "measure layers");
   std::vector<LayerRow> rows;
   auto range = ranges.begin();
   net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
@@ -264,8 +280,9 @@ std::vector<LayerRow> describe(cnn::Net& net, const std::vector<cnn::LayerRanges
     row.saturated_in = beyond(range->input, f.input);
     row.saturated_out = beyond(range->output, f.output);
     row.float_bytes = 4.0 * static_cast<double>(row.parameters);
-    row.bytes = static_cast<double>(layer.weight.value().size() * bits(f.weight) +
-                                    layer.bias.value().size() * bits(f.bias)) / 8;
+    row.bytes =
+        static_cast<double>(layer.weight.value().size() * bits(f.weight) + layer.bias.value().size() * bits(f.bias)) /
+        8;
     if (f.weight) {
       std::vector<float> trimmed(layer.weight.value().values().begin(), layer.weight.value().values().end());
       rt::trim(std::span<float>(trimmed), *f.weight);
@@ -314,7 +331,8 @@ void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, c
   };
   const auto report = [&](const rt::Trial<int>& t) {
     const std::string what = t.part ? fmt::format("{:<17} {:>2} bit", part_names[*t.part], *t.assignment[*t.part])
-                             : results.search.trials.size() == 1 ? "float" : to_string(widths_from(t.assignment));
+                             : results.search.trials.size() == 1 ? "float"
+                                                                 : to_string(widths_from(t.assignment));
     fmt::print(stderr, "search  {:<24}  top-1 {:.4f}  ({:+.2f} points)  {}\n", what, t.score,
                points(t.score - results.search.baseline), t.within_margin ? "ok" : "below the margin");
   };
@@ -331,13 +349,7 @@ void run(const Options& o, Results& results) {
   train(net, data.train, o, {"train in float", o.epochs, 0.01, o.seed});
   results.baseline = score(net, data.test);
 
-  std::vector<cnn::LayerRanges> ranges;
-  const cnn::Dataset seen = data.train.first(1000);
-  cnn::Progress progress("observe ranges", seen.size());
-  each_batch(seen, 100, [&](const cnn::Batch& batch, int done) {
-    net.observe(batch.images, ranges);
-    progress.at(done);
-  });
+  const auto ranges = observe(net, data.train, "observe ranges");
   for (const std::string& bits : o.bits) check_widths(o, ranges, bits);
   search_widths(net, ranges, data, o, results);
 
@@ -350,9 +362,9 @@ void run(const Options& o, Results& results) {
     net = trained;
     set_formats(net, ranges, o, condensed.widths);
     condensed.quantized = score(net, data.test);
-    train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.005, o.seed + 1});
+    train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.02, o.seed + 1});
     condensed.finetuned = score(net, data.test);
-    if (results.layers.empty()) results.layers = describe(net, ranges);
+    if (results.layers.empty()) results.layers = describe(net, data.train);
   }
 }
 
@@ -404,13 +416,15 @@ void print_report(const Options& o, const Results& r) {
   for (const Condensed& c : r.condensed) {
     fmt::print("\n{}:\n  without training  {:.4f} ({:+.2f})\n", to_string(c.widths), c.quantized,
                points(c.quantized - *r.baseline));
-    if (c.finetuned) fmt::print("  fine-tuned        {:.4f} ({:+.2f})\n", *c.finetuned, points(*c.finetuned - *r.baseline));
+    if (c.finetuned)
+      fmt::print("  fine-tuned        {:.4f} ({:+.2f})\n", *c.finetuned, points(*c.finetuned - *r.baseline));
   }
   if (!r.layers.empty()) {
     fmt::print("\nThe net with {}, fine-tuned:\n", to_string(r.condensed.front().widths));
     print_layers(r);
   }
-  fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads, name_of(rules, o.rule));
+  fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads,
+             name_of(rules, o.rule));
 }
 
 json to_json(const Options& o, const Results& r, bool complete) {
@@ -419,14 +433,24 @@ json to_json(const Options& o, const Results& r, bool complete) {
     return json{{"conv_weights", bits(w.conv)}, {"fc_weights", bits(w.fc)}, {"activations", bits(w.activations)}};
   };
   const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
-  json out{{"complete", complete},   {"format", name_of(families, o.family)}, {"ranges", name_of(rules, o.rule)},
-           {"margin", o.margin},     {"seed", o.seed},                        {"threads", o.threads},
-           {"seconds", r.seconds},   {"baseline", number(r.baseline)},        {"eight_bit", number(r.eight_bit)},
-           {"quantized", nullptr},   {"finetuned", nullptr},                  {"analysis", json::array()},
-           {"nets", json::array()}, {"layers", json::array()}};
+  json out{{"complete", complete},
+           {"format", name_of(families, o.family)},
+           {"ranges", name_of(rules, o.rule)},
+           {"margin", o.margin},
+           {"seed", o.seed},
+           {"threads", o.threads},
+           {"seconds", r.seconds},
+           {"baseline", number(r.baseline)},
+           {"eight_bit", number(r.eight_bit)},
+           {"quantized", nullptr},
+           {"finetuned", nullptr},
+           {"analysis", json::array()},
+           {"nets", json::array()},
+           {"layers", json::array()}};
   for (const auto& t : r.search.trials) {
     if (t.part) {
-      out["analysis"].push_back({{"part", part_names[*t.part]}, {"bits", *t.assignment[*t.part]}, {"accuracy", t.score}});
+      out["analysis"].push_back(
+          {{"part", part_names[*t.part]}, {"bits", *t.assignment[*t.part]}, {"accuracy", t.score}});
     }
   }
   if (r.search.alone_score > 0) {
@@ -479,7 +503,8 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
       ->transform(CLI::CheckedTransformer(families).description(""));
   app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
       ->transform(CLI::CheckedTransformer(rules).description(""));
-  app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")
+      ->check(CLI::Range(0.0, 100.0));
   app.add_option("--bits", o.bits, "widths CONV,FC,ACTIVATIONS of a net to fine-tune; may be given several times");
   app.add_option("--epochs", o.epochs, "epochs of training in float")->check(CLI::Range(1, 1000));
   app.add_option("--finetune-epochs", o.finetune_epochs, "epochs of fine-tuning")->check(CLI::Range(1, 1000));

@@ -4,10 +4,9 @@
 #include <cstdlib>
 
 #if !defined(RISTRETTO_TEST_ARCH_LEVEL)
-#error "define RISTRETTO_TEST_ARCH_LEVEL as 1, 3 or 4, for x86-64, x86-64-v3 or x86-64-v4"
+#error "define RISTRETTO_TEST_ARCH_LEVEL as 3 or 4, for x86-64-v3 or x86-64-v4"
 #endif
 
-#if RISTRETTO_TEST_ARCH_LEVEL >= 3
 namespace {
 
 const char* missing_instructions() {
@@ -34,4 +33,3 @@ const char* missing_instructions() {
 }
 
 }  // namespace
-#endif

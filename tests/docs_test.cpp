@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Runs the tables of docs/formats.md.
+// Runs the tables of docs/formats.md, and compares README.md with the program it shows.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -141,4 +143,24 @@ TEST_CASE("the random words in docs/formats.md are what the library draws") {
     CHECK(random.word(integer(row[2])) == integer(row[3]));
     CHECK(random.half(integer(row[2])) == integer(row[4]));
   }
+}
+
+TEST_CASE("README.md shows examples/readme.cpp and what it prints") {
+  const auto read = [](const std::string& name) {
+    std::ifstream file(RISTRETTO_SOURCE_DIR "/" + name);
+    REQUIRE(file.good());
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  std::istringstream program(read("examples/readme.cpp"));
+  std::string shown;
+  bool inside = false;
+  for (std::string line; std::getline(program, line);) {
+    if (line.ends_with("README ends")) inside = false;
+    if (inside) shown += line.substr(2) + "\n";  // less the indentation of main
+    if (line.ends_with("README begins")) inside = true;
+  }
+  CHECK(!shown.empty());
+  const std::string readme = read("README.md");
+  CHECK(checks::contains(readme, "```cpp\n" + shown + "```\n"));
+  CHECK(checks::contains(readme, "```\n" + read("examples/readme.expected") + "```\n"));
 }

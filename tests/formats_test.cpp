@@ -57,7 +57,8 @@ static_assert(is(rt::Float6E3M2FN{}, 6, -28.0f, 28.0f, 0x1p-3f) && exponents(rt:
 static_assert(is(rt::Float6E2M3FN{}, 6, -7.5f, 7.5f, 0x1p-3f) && exponents(rt::Float6E2M3FN{}, 1, 0, 2));
 static_assert(is(rt::Float4E2M1FN{}, 4, -6.0f, 6.0f, 0.5f) && exponents(rt::Float4E2M1FN{}, 1, 0, 2));
 static_assert(is(rt::Minifloat<23, 8>{}, 32, -checks::largest_float, checks::largest_float, 0x1p-24f));
-static_assert(is(rt::Minifloat<23, 8, Encoding::finite>{}, 32, -checks::largest_float, checks::largest_float, 0x1p-24f));
+static_assert(is(rt::Minifloat<23, 8, Encoding::finite>{}, 32, -checks::largest_float, checks::largest_float,
+                 0x1p-24f));
 static_assert(is(rt::Minifloat<3, 4, Encoding::ristretto2016>{}, 8, -480.0f, 480.0f, 0x1p-4f));
 static_assert(exponents(rt::Minifloat<3, 4, Encoding::ristretto2016>{}, 7, -7, 8));
 static_assert(is(rt::Minifloat<0, 1, Encoding::finite>{}, 2, -2.0f, 2.0f, 2.0f));
@@ -70,7 +71,8 @@ static_assert(rt::Minifloat<23, 8, Encoding::fnuz>{}.quantum(0.0f) == checks::sm
 
 // Powers of two.
 static_assert(is(rt::PowerOfTwo<-8, -1>{}, 4, -0.5f, 0.5f, 0.5f) && is(rt::PowerOfTwo<>{-8, -1}, 4, -0.5f, 0.5f, 0.5f));
-static_assert(is(rt::PowerOfTwo<0, 0>{}, 1, -1.0f, 1.0f, 1.0f) && is(rt::PowerOfTwoOrZero<0, 0>{}, 2, -1.0f, 1.0f, 1.0f));
+static_assert(is(rt::PowerOfTwo<0, 0>{}, 1, -1.0f, 1.0f, 1.0f) &&
+              is(rt::PowerOfTwoOrZero<0, 0>{}, 2, -1.0f, 1.0f, 1.0f));
 static_assert(is(rt::PowerOfTwo<-126, 127>{}, 9, -0x1p127f, 0x1p127f, 0.5f));
 static_assert(is(rt::PowerOfTwoOrZero<-8, -1>{}, 5, -0.5f, 0.5f, 0.5f));
 static_assert(is(rt::PowerOfTwoOrZero<-6, 0>{}, 4, -1.0f, 1.0f, 0.5f));

@@ -26,7 +26,8 @@ static_assert(F::binade(0.0f) == 0 && F::binade(0x1p-127f) == 0 && F::binade(che
 static_assert(F::binade(checks::quiet_nan) == checks::inf && D::binade(0.3) == 0.25);
 static_assert(F::clamp(2, -1, 1) == 1 && F::clamp(-2, -1, 1) == -1 && F::clamp(0.5f, -1, 1) == 0.5f);
 static_assert(checks::same(F::clamp(-0.0f, 0, 1), -0.0f) && F::clamp(checks::quiet_nan, -1, 1) != F::clamp(0, -1, 1));
-static_assert(checks::same(F::clamp(checks::quiet_nan, -1, 1), checks::quiet_nan) && F::clamp(-checks::inf, -1, 1) == -1);
+static_assert(checks::same(F::clamp(checks::quiet_nan, -1, 1), checks::quiet_nan) &&
+              F::clamp(-checks::inf, -1, 1) == -1);
 static_assert(F::max(1, 2) == 2 && F::max(2, 1) == 2);
 static_assert(checks::same(F::copysign(1.5f, -0.0f), -1.5f) && checks::same(F::copysign(-0.0f, 1.0f), 0.0f));
 static_assert(checks::same(F::abs(-0.0f), 0.0f) && F::abs(-checks::inf) == checks::inf && D::abs(-2.0) == 2);

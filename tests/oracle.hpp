@@ -60,8 +60,7 @@ inline Grid minifloat(int m, int e, ristretto::Encoding encoding,
     if (encoding == Encoding::fnuz && negative && exponent == 0 && mantissa == 0) continue;
     const bool subnormal = exponent == 0 && encoding != Encoding::ristretto2016;
     const double fraction = std::ldexp(static_cast<double>(mantissa), -m);
-    const double magnitude =
-        subnormal ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
+    const double magnitude = subnormal ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
     if (magnitude > std::numeric_limits<float>::max() || (magnitude != 0 && magnitude < smallest_held)) continue;
     grid.values.push_back(negative ? -magnitude : magnitude);
   }

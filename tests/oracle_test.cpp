@@ -171,9 +171,9 @@ TEST_CASE("powers of two agree with the oracle") {
     int max;
   };
   checks::Disagreements found;
-  for (const auto [min, max] : {Range{-126, 127}, Range{-126, -126}, Range{127, 127}, Range{0, 0}, Range{-8, -1},
-                                Range{-16, 0}, Range{-4, 3}, Range{-1, 1}, Range{3, 7}, Range{-126, -120},
-                                Range{120, 127}, Range{-126, 0}, Range{0, 127}, Range{-30, 20}}) {
+  for (const auto [min, max] :
+       {Range{-126, 127}, Range{-126, -126}, Range{127, 127}, Range{0, 0}, Range{-8, -1}, Range{-16, 0}, Range{-4, 3},
+        Range{-1, 1}, Range{3, 7}, Range{-126, -120}, Range{120, 127}, Range{-126, 0}, Range{0, 127}, Range{-30, 20}}) {
     compare_all(found, rt::PowerOfTwo<>{min, max});
     compare_all(found, rt::PowerOfTwoOrZero<>{min, max});
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The small formats of the OCP specifications and their fnuz relatives: every code, the constants of the specifications.
+// The small formats of the OCP specifications and their fnuz relatives: every code, the constants of the
+// specifications.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

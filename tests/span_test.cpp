@@ -130,14 +130,35 @@ void check_stochastic(checks::Disagreements& found, const F& format) {
 }
 
 /// Formats of every family, those at the edges of float among them.
-const std::vector<std::string> formats = {
-    "fixed:2,6",      "fixed:12,-4",         "fixed:104,-96",      "fixed:4,28",           "fixed:1,0",
-    "fixed:-118,126", "ufixed:0,8",          "ufixed:128,-96",     "half",                 "bfloat16",
-    "tf32",           "minifloat:23,8",      "minifloat:0,2",      "minifloat:10,5,to_infinity",
-    "minifloat:7,8,to_infinity",             "e4m3fn",             "minifloat:3,8,finite_nan",
-    "e2m1fn",         "minifloat:0,1,finite", "minifloat:7,8,finite", "e4m3fnuz",           "minifloat:23,8,fnuz",
-    "minifloat:3,4,ristretto2016",           "minifloat:7,8,ristretto2016",
-    "pow2:-8,-1",     "pow2:-126,127",       "pow2z:-8,-1",        "pow2z:-126,127",       "pow2z:100,120"};
+const std::vector<std::string> formats = {"fixed:2,6",
+                                          "fixed:12,-4",
+                                          "fixed:104,-96",
+                                          "fixed:4,28",
+                                          "fixed:1,0",
+                                          "fixed:-118,126",
+                                          "ufixed:0,8",
+                                          "ufixed:128,-96",
+                                          "half",
+                                          "bfloat16",
+                                          "tf32",
+                                          "minifloat:23,8",
+                                          "minifloat:0,2",
+                                          "minifloat:10,5,to_infinity",
+                                          "minifloat:7,8,to_infinity",
+                                          "e4m3fn",
+                                          "minifloat:3,8,finite_nan",
+                                          "e2m1fn",
+                                          "minifloat:0,1,finite",
+                                          "minifloat:7,8,finite",
+                                          "e4m3fnuz",
+                                          "minifloat:23,8,fnuz",
+                                          "minifloat:3,4,ristretto2016",
+                                          "minifloat:7,8,ristretto2016",
+                                          "pow2:-8,-1",
+                                          "pow2:-126,127",
+                                          "pow2z:-8,-1",
+                                          "pow2z:-126,127",
+                                          "pow2z:100,120"};
 
 }  // namespace
 
@@ -219,10 +240,9 @@ TEST_CASE("sizes that differ are refused") {
   const std::vector<double> doubles_in(5);
   std::vector<double> doubles_out(7);
   const auto message = [&](auto f) { return checks::message_of<std::invalid_argument>(f); };
-  for (const std::string& text :
-       {message([&] { rt::trim(in, out, rt::Trimmer{rt::Half{}}); }),
-        message([&] { rt::trim(in, out, AnyFormat(rt::Half{})); }),
-        message([&] { rt::trim(doubles_in, doubles_out, rt::Trimmer{rt::Half{}}); })}) {
+  for (const std::string& text : {message([&] { rt::trim(in, out, rt::Trimmer{rt::Half{}}); }),
+                                  message([&] { rt::trim(in, out, AnyFormat(rt::Half{})); }),
+                                  message([&] { rt::trim(doubles_in, doubles_out, rt::Trimmer{rt::Half{}}); })}) {
     CAPTURE(text);
     CHECK(checks::contains(text, "input has 5"));
     CHECK(checks::contains(text, "output 7"));
@@ -296,7 +316,7 @@ TEST_CASE("operations on batches are those on floats") {
   CHECK(lanes_agree([](Batch x) { return B::max(x, Batch(1.0f)); }, [](float x) { return S::max(x, 1); }) == "");
   CHECK(lanes_agree([](Batch x) { return B::select(B::both(x > Batch(1.0f), x < Batch(9.0f)), x, Batch(0.0f)); },
                     [](float x) { return x > 1 && x < 9 ? x : 0; }) == "");
-  CHECK(lanes_agree([](Batch x) { return B::select(B::either(x < Batch(1.0f), x > Batch(9.0f)), x, Batch(0.0f)); },
+  CHECK(lanes_agree([](Batch x) { return B::select(B::either(x<Batch(1.0f), x> Batch(9.0f)), x, Batch(0.0f)); },
                     [](float x) { return x < 1 || x > 9 ? x : 0; }) == "");
 }
 
@@ -318,8 +338,10 @@ TEST_CASE("the draws of a batch are those of its elements, wherever it begins") 
   };
   using B = rt::Ops<Batch>;
   using S = rt::Ops<float>;
-  check([](auto s, auto i) { return B::uniform<32, 10>(s, i); }, [](auto s, auto i) { return S::uniform<32, 10>(s, i); });
-  check([](auto s, auto i) { return B::uniform<16, 10>(s, i); }, [](auto s, auto i) { return S::uniform<16, 10>(s, i); });
+  check([](auto s, auto i) { return B::uniform<32, 10>(s, i); },
+        [](auto s, auto i) { return S::uniform<32, 10>(s, i); });
+  check([](auto s, auto i) { return B::uniform<16, 10>(s, i); },
+        [](auto s, auto i) { return S::uniform<16, 10>(s, i); });
   check([](auto s, auto i) { return B::uniform<32, 7>(s, i); }, [](auto s, auto i) { return S::uniform<32, 7>(s, i); });
   check([](auto s, auto i) { return B::uniform<16, 7>(s, i); }, [](auto s, auto i) { return S::uniform<16, 7>(s, i); });
 }

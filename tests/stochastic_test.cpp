@@ -34,6 +34,23 @@ TEST_CASE("stochastic rounding goes up iff the draw of the element is below the 
   CHECK(found.report() == "");
 }
 
+TEST_CASE("a fraction equal to the draw stays, the next float above goes up") {
+  const auto check = [](auto round, auto draw) {
+    bool stays = true;
+    bool goes_up = true;
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+      const float u = draw(round.random, i);
+      stays = stays && round(u, i) == 0.0f && round(-u, i) == 0.0f;
+      goes_up = goes_up && round(std::nextafter(u, 1.0f), i) == 1.0f && round(std::nextafter(-u, -1.0f), i) == -1.0f;
+    }
+    CHECK(stays);
+    CHECK(goes_up);
+  };
+  using Draws = rt::Ops<float>;
+  check(rt::RoundStochastic<32>{{.seed = 1}}, [](auto stream, auto i) { return Draws::uniform<32, 10>(stream, i); });
+  check(rt::RoundStochastic<16>{{.seed = 1}}, [](auto stream, auto i) { return Draws::uniform<16, 10>(stream, i); });
+}
+
 namespace {
 
 /// Trims x as elements first, first + 1, ... and checks mean and variance of the results, in quanta, against t.
@@ -116,7 +133,8 @@ void check_replay_and_symmetry(F format, R round) {
   checks::Disagreements found;
   checks::Patterns patterns;
   for (std::uint64_t i = 0; i < 100'000; ++i) {
-    const float x = i % 2 == 0 ? patterns.next_float() : (static_cast<float>(patterns.next() >> 8) - 0x1p23f) * 0x1p-20f;
+    const float x =
+        i % 2 == 0 ? patterns.next_float() : (static_cast<float>(patterns.next() >> 8) - 0x1p23f) * 0x1p-20f;
     found.compare("replay", x, trimmer(x, i), trimmer(x, i));
     found.compare("odd", x, trimmer(-x, i), -trimmer(x, i));
   }

@@ -13,7 +13,6 @@
 
 namespace rt = ristretto;
 using checks::inf;
-using checks::quiet_nan;
 using checks::same;
 using rt::Encoding;
 using rt::Overflow;
@@ -30,7 +29,7 @@ constexpr bool trims(rt::Trimmer<F, R> trimmer, const Row (&rows)[N]) {
     if (!same(trimmer(row.x), row.expected)) return false;
     if (!same(trimmer(row.expected), row.expected)) return false;  // idempotent
   }
-  return same(trimmer(quiet_nan), quiet_nan);
+  return true;
 }
 
 // Fixed point with steps of 1/64 from -2 to 1.984375.
@@ -51,37 +50,35 @@ static_assert(trims(rt::Trimmer{q2_6}, {{0.30f, 0.296875f},
                                         {0x1p-149f, 0.0f},
                                         {-0x1p-149f, -0.0f}}));
 static_assert(trims(rt::Trimmer{q2_6, rt::RoundNearestAway{}}, {{0.0078125f, 0.015625f},
-                                                                 {-0.0078125f, -0.015625f},
-                                                                 {0.0234375f, 0.03125f},
-                                                                 {0.3f, 0.296875f},
-                                                                 {0x1.fffffep-8f, 0.0f},
-                                                                 {-0x1.fffffep-8f, -0.0f},
-                                                                 {5.0f, 1.984375f}}));
+                                                                {-0.0078125f, -0.015625f},
+                                                                {0.0234375f, 0.03125f},
+                                                                {0.3f, 0.296875f},
+                                                                {0x1.fffffep-8f, 0.0f},
+                                                                {-0x1.fffffep-8f, -0.0f},
+                                                                {5.0f, 1.984375f}}));
 static_assert(trims(rt::Trimmer{q2_6, rt::RoundHalfUp{}}, {{0.0078125f, 0.015625f},
-                                                            {-0.0078125f, -0.0f},
-                                                            {-0.0234375f, -0.015625f},
-                                                            {0.0234375f, 0.03125f},
-                                                            {-0x1.000002p-7f, -0.015625f},
-                                                            {-5.0f, -2.0f}}));
+                                                           {-0.0078125f, -0.0f},
+                                                           {-0.0234375f, -0.015625f},
+                                                           {0.0234375f, 0.03125f},
+                                                           {-0x1.000002p-7f, -0.015625f},
+                                                           {-5.0f, -2.0f}}));
 static_assert(trims(rt::Trimmer{q2_6, rt::RoundDown{}}, {{0.30f, 0.296875f},
-                                                          {-0.30f, -0.3125f},
-                                                          {0x1p-149f, 0.0f},
-                                                          {-0x1p-149f, -0.015625f},
-                                                          {-0.0f, -0.0f},
-                                                          {1.99f, 1.984375f},
-                                                          {-inf, -2.0f}}));
+                                                         {-0.30f, -0.3125f},
+                                                         {0x1p-149f, 0.0f},
+                                                         {-0x1p-149f, -0.015625f},
+                                                         {-0.0f, -0.0f},
+                                                         {1.99f, 1.984375f},
+                                                         {-inf, -2.0f}}));
 static_assert(trims(rt::Trimmer{q2_6, rt::RoundUp{}}, {{0.30f, 0.3125f},
-                                                        {-0.30f, -0.296875f},
-                                                        {0x1p-149f, 0.015625f},
-                                                        {-0x1p-149f, -0.0f},
-                                                        {1.99f, 1.984375f},
-                                                        {1.97f, 1.984375f},
-                                                        {inf, 1.984375f}}));
-static_assert(trims(rt::Trimmer{q2_6, rt::RoundTowardZero{}}, {{0.30f, 0.296875f},
-                                                                {-0.30f, -0.296875f},
-                                                                {-0.0156f, -0.0f},
-                                                                {1.999f, 1.984375f},
-                                                                {-1.999f, -1.984375f}}));
+                                                       {-0.30f, -0.296875f},
+                                                       {0x1p-149f, 0.015625f},
+                                                       {-0x1p-149f, -0.0f},
+                                                       {1.99f, 1.984375f},
+                                                       {1.97f, 1.984375f},
+                                                       {inf, 1.984375f}}));
+static_assert(
+    trims(rt::Trimmer{q2_6, rt::RoundTowardZero{}},
+          {{0.30f, 0.296875f}, {-0.30f, -0.296875f}, {-0.0156f, -0.0f}, {1.999f, 1.984375f}, {-1.999f, -1.984375f}}));
 
 // Negative fractional length: steps of 16; one bit: -1 and 0 only; more integer bits than bits.
 static_assert(trims(rt::Trimmer{rt::DynamicFixedPoint<12, -4>{}}, {{7.9f, 0.0f},
@@ -101,8 +98,9 @@ static_assert(trims(rt::Trimmer{rt::DynamicFixedPoint<104, -96>{}, rt::RoundDown
                     {{0x1p-149f, 0.0f}, {-0x1p-149f, -0x1p96f}, {-0x1.8p96f, -0x1p97f}, {inf, 127 * 0x1p96f}}));
 static_assert(trims(rt::Trimmer{rt::UnsignedFixedPoint<104, -96>{}, rt::RoundUp{}},
                     {{0x1p-149f, 0x1p96f}, {-0x1p-149f, 0.0f}, {-0.0f, 0.0f}, {0.0f, 0.0f}}));
-static_assert(trims(rt::Trimmer{rt::DynamicFixedPoint<-118, 126>{}},
-                    {{0x1p-127f, 0.0f}, {0x1.8p-126f, 0x1p-125f}, {-0x1.00002p-127f, -0x1p-126f}, {1.0f, 127 * 0x1p-126f}}));
+static_assert(
+    trims(rt::Trimmer{rt::DynamicFixedPoint<-118, 126>{}},
+          {{0x1p-127f, 0.0f}, {0x1.8p-126f, 0x1p-125f}, {-0x1.00002p-127f, -0x1p-126f}, {1.0f, 127 * 0x1p-126f}}));
 
 // Unsigned: one zero, which is +0.
 static_assert(trims(rt::Trimmer{rt::UnsignedFixedPoint<4, 4>{}}, {{-0.0f, 0.0f},
@@ -169,12 +167,9 @@ static_assert(trims(rt::Trimmer{rt::Float8E4M3FN{}}, {{448.0f, 448.0f},
                                                       {0x1p-10f, 0.0f},
                                                       {0x1.8p-9f, 0x1p-8f},
                                                       {-0x1p-10f, -0.0f}}));
-static_assert(trims(rt::Trimmer{rt::Float8E4M3FNUZ{}}, {{240.0f, 240.0f},
-                                                        {1e9f, 240.0f},
-                                                        {-0.0f, 0.0f},
-                                                        {-0x1p-11f, 0.0f},
-                                                        {-0x1.1p-11f, -0x1p-10f},
-                                                        {-inf, -240.0f}}));
+static_assert(trims(
+    rt::Trimmer{rt::Float8E4M3FNUZ{}},
+    {{240.0f, 240.0f}, {1e9f, 240.0f}, {-0.0f, 0.0f}, {-0x1p-11f, 0.0f}, {-0x1.1p-11f, -0x1p-10f}, {-inf, -240.0f}}));
 static_assert(trims(rt::Trimmer{rt::Float8E4M3FNUZ{}, rt::RoundUp{}}, {{-0x1p-149f, 0.0f}, {0x1p-149f, 0x1p-10f}}));
 static_assert(trims(rt::Trimmer{rt::Float4E2M1FN{}}, {{0.25f, 0.0f},
                                                       {0.75f, 1.0f},
@@ -211,19 +206,17 @@ static_assert(trims(rt::Trimmer{powers}, {{0.0f, 0x1p-8f},
                                           {-0.374f, -0.25f},
                                           {7.0f, 0.5f},
                                           {-inf, -0.5f}}));
-static_assert(trims(rt::Trimmer{powers, rt::RoundNearestExponent{}}, {{0x1.6a09e6p-3f, 0.125f},
-                                                                       {0x1.6a09e8p-3f, 0.25f},
-                                                                       {-0x1.6a09e8p-3f, -0.25f},
-                                                                       {0.0f, 0x1p-8f},
-                                                                       {100.0f, 0.5f}}));
+static_assert(trims(
+    rt::Trimmer{powers, rt::RoundNearestExponent{}},
+    {{0x1.6a09e6p-3f, 0.125f}, {0x1.6a09e8p-3f, 0.25f}, {-0x1.6a09e8p-3f, -0.25f}, {0.0f, 0x1p-8f}, {100.0f, 0.5f}}));
 static_assert(trims(rt::Trimmer{powers, rt::RoundDown{}}, {{0.49f, 0.25f}, {-0.26f, -0.5f}, {-1e-9f, -0x1p-8f}}));
 static_assert(trims(rt::Trimmer{rt::PowerOfTwoOrZero<-8, -1>{}}, {{0.0f, 0.0f},
-                                                                   {-0.0f, -0.0f},
-                                                                   {0x1p-9f, 0.0f},
-                                                                   {0x1.000002p-9f, 0x1p-8f},
-                                                                   {-0x1p-10f, -0.0f},
-                                                                   {0.375f, 0.5f},
-                                                                   {1.0f, 0.5f}}));
+                                                                  {-0.0f, -0.0f},
+                                                                  {0x1p-9f, 0.0f},
+                                                                  {0x1.000002p-9f, 0x1p-8f},
+                                                                  {-0x1p-10f, -0.0f},
+                                                                  {0.375f, 0.5f},
+                                                                  {1.0f, 0.5f}}));
 static_assert(trims(rt::Trimmer{rt::PowerOfTwoOrZero<100, 120>{}, rt::RoundUp{}},
                     {{0x1p-149f, 0x1p100f}, {-0x1p-149f, -0.0f}, {0x1.1p100f, 0x1p101f}}));
 
@@ -239,7 +232,8 @@ static_assert(rt::Trimmer{q2_6}(0.30) == 0.296875 && rt::Trimmer{q2_6}(0.30f, 99
 
 TEST_CASE("where the largest exponent of the format is that of float, infinity comes by rounding") {
   const rt::Trimmer trimmer{rt::Minifloat<7, 8, Encoding::ieee, Overflow::to_infinity>{}};
-  CHECK(trims(trimmer, {{checks::largest_float, inf}, {0x1.fefffep127f, 0x1.fep127f}, {-inf, -inf}, {0x1.ffp127f, inf}}));
+  CHECK(
+      trims(trimmer, {{checks::largest_float, inf}, {0x1.fefffep127f, 0x1.fep127f}, {-inf, -inf}, {0x1.ffp127f, inf}}));
 }
 
 TEST_CASE("a Trimmer works with standard algorithms") {
@@ -365,6 +359,8 @@ TEST_CASE("trimming is monotone and idempotent, and its results have the sign of
     const rt::Trimmer trimmer{format, round};
     bool monotone = true, idempotent = true, signs = true;
     float before = -inf;
+    CHECK(std::isnan(trimmer(checks::quiet_nan)));
+    CHECK(std::isnan(trimmer(-checks::quiet_nan)));
     for (const float value : x) {
       const float r = trimmer(value);
       monotone = monotone && before <= r;

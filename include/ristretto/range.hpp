@@ -326,7 +326,8 @@ F choose(int bits, const Range& range, const Choice& choice = {}) {
   if (range.max_abs() == 0) return formats[detail::finest_that_covers(formats, -1.0f, 1.0f)];
   if (choice.rule == RangeRule::ristretto2016) return Family::original(bits, range, choice.role);
 
-  const float clip = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : range.max_abs();
+  const float quantile = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : 0.0f;
+  const float clip = quantile > 0 ? quantile : range.max_abs();  // also where nearly all values are zero
   const std::size_t covering =
       detail::finest_that_covers(formats, std::max(range.min(), -clip), std::min(range.max(), clip));
   return choice.rule == RangeRule::min_mse ? detail::least_squares(formats, covering, range) : formats[covering];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -74,7 +75,9 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
     const double value = score(assignment);
     if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
     if (result.trials.empty()) result.baseline = value;
-    result.trials.push_back({assignment, part, value, value >= result.baseline - margin});
+    const double least = result.baseline - margin;
+    const double slack = 1e-12 * std::abs(result.baseline);  // a loss of just the margin is within it, as decimals go
+    result.trials.push_back({assignment, part, value, value >= least - slack});
     if (result.trials.back().within_margin) {  // the best so far
       result.assignment = assignment;
       result.score = value;
