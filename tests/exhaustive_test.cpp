@@ -218,6 +218,7 @@ Definition fnuz(Definition d) {
 Definition original(double largest, int mantissa_bits, int min_exponent) {
   Definition d = minifloat(largest, mantissa_bits, min_exponent);
   d.flush_below = std::max(power(min_exponent), power(-126));
+  d.one_zero = true;
   return d;
 }
 

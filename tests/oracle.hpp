@@ -73,7 +73,7 @@ inline Grid minifloat(int m, int e, ristretto::Encoding encoding,
     grid.values.push_back(grid.infinite_from);
     grid.values.push_back(-grid.infinite_from);
   }
-  grid.one_zero = encoding == Encoding::fnuz;
+  grid.one_zero = encoding == Encoding::fnuz || encoding == Encoding::ristretto2016;
   return sorted(grid);
 }
 
@@ -142,7 +142,7 @@ double nearest_in(const Grid& grid, double x, Rounding rounding) {
 template <class Rounding>
 double trim(const Grid& grid, double x, Rounding rounding) {
   if (x != x) return x;
-  if (std::abs(x) < grid.flush_below) return std::copysign(0.0, x);
+  if (std::abs(x) < grid.flush_below) return 0.0;
   if (std::abs(x) < grid.no_zero_below) return std::copysign(grid.no_zero_below, x);
   const double r = nearest_in(grid, x, rounding);
   if (std::abs(r) >= grid.infinite_from) return std::copysign(std::numeric_limits<double>::infinity(), x);

@@ -186,7 +186,7 @@ static_assert(trims(rt::Trimmer{rt::Minifloat<0, 2, Encoding::finite>{}},
 // The original's minifloat: nothing below 2^-7 but zero, whatever the rounding.
 constexpr rt::Minifloat<3, 4, Encoding::ristretto2016> original{};
 static_assert(trims(rt::Trimmer{original, rt::RoundNearestAway{}}, {{0x1.fffffep-8f, 0.0f},
-                                                                    {-0x1.fffffep-8f, -0.0f},
+                                                                    {-0x1.fffffep-8f, 0.0f},
                                                                     {0x1p-7f, 0x1p-7f},
                                                                     {1.0625f, 1.125f},
                                                                     {-1.0625f, -1.125f},

@@ -142,7 +142,7 @@ enum class Encoding {
   finite_nan,     ///< subnormals; only the all-ones code is NaN (OCP E4M3)
   finite,         ///< subnormals; every code is a number (OCP FP6 and FP4)
   fnuz,           ///< subnormals; one zero, one NaN in the place of -0, bias 2^(E-1)
-  ristretto2016,  ///< no subnormals, every code a number; what is too small becomes 0 before any rounding
+  ristretto2016,  ///< no subnormals, every code a number; what is too small becomes +0 before any rounding
 };
 
 /// What becomes of values beyond the largest finite number of a minifloat.
@@ -168,7 +168,7 @@ class Minifloat {
                 "Minifloat<M, E>: only the ieee encoding has infinities; use Overflow::saturate");
 
  public:
-  static constexpr bool signed_zero = encoding != Encoding::fnuz;
+  static constexpr bool signed_zero = encoding != Encoding::fnuz && encoding != Encoding::ristretto2016;
 
   constexpr Minifloat()
     requires(M != runtime && E != runtime)
