@@ -40,7 +40,7 @@ int main() {
   // Nothing here but the score knows what a part is: SQNR in dB of the filtered signal, at most 80.
   const auto score = [&](const rt::Assignment<int>& bits) {
     const Signal out = trimmed(filter(trimmed(coefficients, bits[0]), trimmed(samples, bits[1])), bits[2]);
-    return std::min(80.0, rt::measure(exact, out, rt::Half{}).sqnr_db());
+    return std::min(80.0, rt::measure(exact, out).sqnr_db());
   };
   const auto report = [](const rt::Trial<int>& trial) {
     for (const auto& bits : trial.assignment) fmt::print("{:>13}", bits ? fmt::format("{} bits", *bits) : "float");
@@ -52,7 +52,7 @@ int main() {
   for (const auto& part : parts) fmt::print("{:>13}", part.name);
   fmt::print("\n");
   const auto found = rt::search(parts, score, /*margin in dB=*/40, report);
-  fmt::print("\nthe narrowest of each together {:.1f} dB; found {:.1f} dB with", found.alone_score, found.score);
+  fmt::print("\nthe narrowest of each together {:.1f} dB; found {:.1f} dB with", *found.alone_score, found.score);
   for (const auto& bits : found.assignment) fmt::print(" {}", *bits);
   fmt::print(" bits\n");
 }

@@ -2,17 +2,23 @@
 // The demo: trains LeNet, finds how few bits each part of it needs, fine-tunes the condensed net and scores it.
 #include <algorithm>
 #include <atomic>
+#include <cctype>
+#include <charconv>
 #include <chrono>
-#include <CLI/CLI.hpp>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
-#include <thread>
+#include <type_traits>
 #include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
 #include <ristretto/measure.hpp>
@@ -78,30 +84,35 @@ void stop_if_interrupted() {
 /// What a tensor is to the layer that trims it.
 enum class Tensor { weight, bias, activation };
 
-/// The format of a width for what was observed, or nothing when the family has none.
-std::optional<rt::AnyFormat> format_for(const Options& o, int bits, Tensor tensor, const rt::Range& range) {
+/// The format of a width for what was observed. Throws std::invalid_argument when the family has none.
+rt::AnyFormat format_for(const Options& o, int bits, Tensor tensor, const rt::Range& range) {
   const bool original = o.rule == rt::RangeRule::ristretto2016;
   const rt::Choice choice{.rule = o.rule,
                           .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
-  const auto choose = [&]<class F>(std::type_identity<F>) -> std::optional<rt::AnyFormat> {
-    try {
-      return rt::choose<F>(bits, range, choice);
-    } catch (const std::invalid_argument&) {
-      return std::nullopt;
-    }
-  };
   using enum rt::Encoding;
   if (o.family == Family::minifloat) {
-    if (original) return choose(std::type_identity<rt::Minifloat<rt::runtime, rt::runtime, ristretto2016>>{});
-    return choose(std::type_identity<rt::Minifloat<rt::runtime, rt::runtime, finite>>{});
+    if (original) return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, ristretto2016>>(bits, range, choice);
+    return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, finite>>(bits, range, choice);
   }
   if (o.family == Family::power_of_two && tensor == Tensor::weight) {
-    if (original) return choose(std::type_identity<rt::PowerOfTwo<>>{});
-    return choose(std::type_identity<rt::PowerOfTwoOrZero<>>{});
+    if (original) return rt::choose<rt::PowerOfTwo<>>(bits, range, choice);
+    return rt::choose<rt::PowerOfTwoOrZero<>>(bits, range, choice);
   }
   const bool never_negative = tensor == Tensor::activation && range.min() >= 0;
-  if (never_negative && !original) return choose(std::type_identity<rt::UnsignedFixedPoint<>>{});
-  return choose(std::type_identity<rt::DynamicFixedPoint<>>{});
+  if (never_negative && !original) return rt::choose<rt::UnsignedFixedPoint<>>(bits, range, choice);
+  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice);
+}
+
+/// Whether the family has formats of this width.
+bool has_width(const Options& o, int bits, Tensor tensor) {
+  rt::Range range;
+  range.observe(std::vector<float>{-1, 1});
+  try {
+    format_for(o, bits, tensor, range);
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 /// Biases get a format of their own, of at least 8 bits; the original trims them in the format of the weights.
@@ -128,11 +139,9 @@ void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, con
 }
 
 /// The widths of the original's search that the family has formats for, widest first.
-std::vector<int> widths_of(const Options& o, Tensor tensor, const rt::Range& range) {
-  std::vector<int> widths;
-  for (const int bits : {16, 8, 4, 2, 1}) {
-    if (format_for(o, bits, tensor, range)) widths.push_back(bits);
-  }
+std::vector<int> widths_of(const Options& o, Tensor tensor) {
+  std::vector<int> widths{16, 8, 4, 2, 1};
+  std::erase_if(widths, [&](int bits) { return !has_width(o, bits, tensor); });
   return widths;
 }
 
@@ -144,17 +153,32 @@ struct Data {
 
 const cnn::Preprocessing pixels{.scale = 1.0f / 256};
 
-/// Reads NAME or NAME.gz.
+/// NAME, or NAME.gz where only that exists.
 std::string idx_file(const std::string& folder, const std::string& name) {
   const std::string path = (std::filesystem::path(folder) / name).string();
-  return std::filesystem::exists(path) ? path : path + ".gz";
+  return !std::filesystem::exists(path) && std::filesystem::exists(path + ".gz") ? path + ".gz" : path;
 }
 
-Data read_data(const std::string& folder) {
+Data read_data(const Options& o) {
   const auto read = [&](const std::string& set) {
-    return cnn::read_idx(idx_file(folder, set + "-images-idx3-ubyte"), idx_file(folder, set + "-labels-idx1-ubyte"));
+    const std::string labels = idx_file(o.data, set + "-labels-idx1-ubyte");
+    cnn::Dataset data = cnn::read_idx(idx_file(o.data, set + "-images-idx3-ubyte"), labels);
+    const int largest = data.labels.empty() ? 0 : *std::max_element(data.labels.begin(), data.labels.end());
+    if (largest > 9) {
+      throw std::runtime_error(fmt::format("{}: a label is {}, but the net has the classes 0 to 9", labels, largest));
+    }
+    return data;
   };
-  return {read("train"), read("t10k")};
+  Data data{read("train"), read("t10k")};
+  if (data.train.size() < o.batch || data.test.size() < 1) {
+    throw std::runtime_error(fmt::format("{}: {} training and {} test images are too few; give at least {} and 1",
+                                         o.data, data.train.size(), data.test.size(), o.batch));
+  }
+  if (data.train.shape.with_batch(1) != data.test.shape.with_batch(1)) {
+    throw std::runtime_error(fmt::format("{}: training images are {}, test images {}; they must be of one size", o.data,
+                                         to_string(data.train.shape), to_string(data.test.shape)));
+  }
+  return data;
 }
 
 /// Calls f(batch, images done) for the images in order.
@@ -202,7 +226,11 @@ void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Sche
     const auto at = static_cast<std::size_t>(step % steps_per_epoch) * static_cast<std::size_t>(o.batch);
     if (at == 0) order = cnn::shuffled(data.size(), schedule.seed, epoch);
     cnn::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)), pixels);
-    cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
+    const double loss = cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
+    if (!std::isfinite(loss)) {
+      throw std::runtime_error(
+          fmt::format("{}: the loss of step {} is {}; try another seed", schedule.title, step, loss));
+    }
     progress.at(static_cast<long long>(step + 1) * o.batch);
   }
 }
@@ -298,31 +326,31 @@ std::vector<LayerRow> describe(cnn::Net& net, const cnn::Dataset& data) {
 
 // ---- the run ------------------------------------------------------------------------------------------------------
 
-Widths parse_widths(const std::string& text) {
-  int conv = 0, fc = 0, activations = 0;
-  char end = 0;
-  if (std::sscanf(text.c_str(), "%d,%d,%d%c", &conv, &fc, &activations, &end) != 3) {
-    throw std::invalid_argument("--bits is \"" + text + "\"; write CONV,FC,ACTIVATIONS, e.g. 4,4,4");
+/// Reads "4,4,8". Throws std::invalid_argument for anything else and for widths that the family has no formats of.
+Widths parse_widths(const Options& o, const std::string& text) {
+  int bits[3] = {};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (int i = 0; i < 3; ++i) {
+    const auto [next, error] = std::from_chars(at, end, bits[i]);
+    const bool ended = i == 2 ? next == end : next != end && *next == ',';
+    if (error != std::errc{} || !ended) {
+      throw std::invalid_argument("--bits is \"" + text + "\"; write CONV,FC,ACTIVATIONS, e.g. 4,4,4");
+    }
+    at = next + 1;
+    if (!has_width(o, bits[i], i == 2 ? Tensor::activation : Tensor::weight)) {
+      throw std::invalid_argument(fmt::format("--bits is \"{}\", but {} has no {} of {} bits; choose another width",
+                                              text, name_of(families, o.family), i == 2 ? "activations" : "weights",
+                                              bits[i]));
+    }
   }
-  return {conv, fc, activations};
-}
-
-/// Throws unless the family has formats of these widths for every layer.
-void check_widths(const Options& o, const std::vector<cnn::LayerRanges>& ranges, const std::string& text) {
-  const Widths w = parse_widths(text);
-  const rt::Range& weight = ranges.front().weight;
-  const bool there = format_for(o, *w.conv, Tensor::weight, weight) && format_for(o, *w.fc, Tensor::weight, weight) &&
-                     format_for(o, *w.activations, Tensor::activation, ranges.front().input);
-  if (!there) {
-    throw std::invalid_argument("--bits is \"" + text + "\", but " + name_of(families, o.family) +
-                                " has no format of one of these widths; choose others");
-  }
+  return {bits[0], bits[1], bits[2]};
 }
 
 void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Data& data, const Options& o,
                    Results& results) {
-  const auto weights = widths_of(o, Tensor::weight, ranges.front().weight);
-  const auto activations = widths_of(o, Tensor::activation, ranges.front().output);
+  const auto weights = widths_of(o, Tensor::weight);
+  const auto activations = widths_of(o, Tensor::activation);
   const std::vector<rt::Part<int>> parts{
       {part_names[0], weights}, {part_names[1], weights}, {part_names[2], activations}};
   const auto score_assignment = [&](const rt::Assignment<int>& assignment) {
@@ -340,17 +368,12 @@ void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, c
 }
 
 void run(const Options& o, Results& results) {
-  const Data data = read_data(o.data);
-  if (data.train.size() < o.batch) {
-    throw std::runtime_error(fmt::format("{}: {} training images are fewer than one batch of {}; give a larger set",
-                                         o.data, data.train.size(), o.batch));
-  }
+  const Data data = read_data(o);
   cnn::Net net = cnn::lenet(data.train.shape, 10, o.seed);
   train(net, data.train, o, {"train in float", o.epochs, 0.01, o.seed});
   results.baseline = score(net, data.test);
 
   const auto ranges = observe(net, data.train, "observe ranges");
-  for (const std::string& bits : o.bits) check_widths(o, ranges, bits);
   search_widths(net, ranges, data, o, results);
 
   set_formats(net, ranges, o, {8, 8, 8});
@@ -358,7 +381,7 @@ void run(const Options& o, Results& results) {
 
   const cnn::Net trained = net;
   for (const std::string& bits : o.bits) {
-    Condensed& condensed = results.condensed.emplace_back(Condensed{.widths = parse_widths(bits)});
+    Condensed& condensed = results.condensed.emplace_back(Condensed{.widths = parse_widths(o, bits)});
     net = trained;
     set_formats(net, ranges, o, condensed.widths);
     condensed.quantized = score(net, data.test);
@@ -385,33 +408,46 @@ void print_analysis(const Options& o, const Results& r) {
       if (t.part == part) fmt::print("  {:>2}-bit:  {:.4f}\n", *t.assignment[part], t.score);
     }
   }
-  if (r.search.alone_score == 0) return;  // interrupted before
-  fmt::print("{} net, what each part can bear alone (margin {} points):\n  {}\n  Accuracy: {:.4f}\n", family, o.margin,
-             to_string(widths_from(r.search.alone)), r.search.alone_score);
-  fmt::print("The same, stepped back up until the margin holds:\n  {}\n  Accuracy: {:.4f} ({:+.2f})\n",
-             to_string(widths_from(r.search.assignment)), r.search.score, points(r.search.score - *r.baseline));
+  if (r.search.alone_score) {
+    fmt::print("{} net, what each part can bear alone (margin {} points):\n  {}\n  Accuracy: {:.4f}\n", family,
+               o.margin, to_string(widths_from(r.search.alone)), *r.search.alone_score);
+  }
+  if (!r.search.trials.empty()) {
+    fmt::print("{}:\n  {}\n  Accuracy: {:.4f} ({:+.2f})\n",
+               r.search.finished ? "The same, stepped back up until the margin holds" : "The best combination so far",
+               to_string(widths_from(r.search.assignment)), r.search.score, points(r.search.score - *r.baseline));
+  }
   if (r.eight_bit) {
     fmt::print("8 bits everywhere:\n  Accuracy: {:.4f} ({:+.2f})\n", *r.eight_bit, points(*r.eight_bit - *r.baseline));
   }
 }
 
 void print_layers(const Results& r) {
-  fmt::print("{:<7}{:<5}{:>8}  {:<12}{:<12}{:<12}{:<12}{:>8}  {:>17}\n", "layer", "type", "params", "input", "weights",
-             "bias", "output", "SQNR w", "saturated % i/w/o");
+  std::size_t width = 7;  // of a format's column
+  for (const LayerRow& l : r.layers) {
+    for (const auto& format : {l.formats.input, l.formats.weight, l.formats.bias, l.formats.output}) {
+      width = std::max(width, text(format).size());
+    }
+  }
+  fmt::print("{:<6} {:<4} {:>7}  {:<{w}}  {:<{w}}  {:<{w}}  {:<{w}}  {:>7}  {:>17}\n", "layer", "type", "params",
+             "input", "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("w", width));
   double float_bytes = 0, bytes = 0;
   for (const LayerRow& l : r.layers) {
-    fmt::print("{:<7}{:<5}{:>8}  {:<12}{:<12}{:<12}{:<12}{:>5.1f} dB  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.name, l.type,
-               l.parameters, text(l.formats.input), text(l.formats.weight), text(l.formats.bias),
+    fmt::print("{:<6} {:<4} {:>7}  {:<{w}}  {:<{w}}  {:<{w}}  {:<{w}}  {:>4.1f} dB  {:>5.2f} {:>5.2f} {:>5.2f}\n",
+               l.name, l.type, l.parameters, text(l.formats.input), text(l.formats.weight), text(l.formats.bias),
                text(l.formats.output), l.weight_sqnr_db, 100 * l.saturated_in, 100 * l.saturated_weight,
-               100 * l.saturated_out);
+               100 * l.saturated_out, fmt::arg("w", width));
     float_bytes += l.float_bytes;
     bytes += l.bytes;
   }
+  fmt::print(
+      "SQNR is that of the weights. Saturated: how much of input, weights and output, as the net in float has them,\n"
+      "lies beyond the ends of the format.\n");
   fmt::print("parameters: {:.0f} -> {:.0f} bytes ({:.1f}x smaller)\n", float_bytes, bytes, float_bytes / bytes);
 }
 
 void print_report(const Options& o, const Results& r) {
-  if (!r.baseline) return fmt::print("Interrupted before the float net was trained: no result.\n");
+  if (!r.baseline) return fmt::print("Stopped before the float net was trained: no result.\n");
   print_analysis(o, r);
   for (const Condensed& c : r.condensed) {
     fmt::print("\n{}:\n  without training  {:.4f} ({:+.2f})\n", to_string(c.widths), c.quantized,
@@ -453,11 +489,12 @@ json to_json(const Options& o, const Results& r, bool complete) {
           {{"part", part_names[*t.part]}, {"bits", *t.assignment[*t.part]}, {"accuracy", t.score}});
     }
   }
-  if (r.search.alone_score > 0) {
-    out["combination"] = {{"alone", widths(widths_from(r.search.alone))},
-                          {"alone_accuracy", r.search.alone_score},
-                          {"checked", widths(widths_from(r.search.assignment))},
-                          {"checked_accuracy", r.search.score}};
+  if (!r.search.trials.empty()) {
+    out["combination"] = json{{"alone", widths(widths_from(r.search.alone))},
+                              {"alone_accuracy", number(r.search.alone_score)},
+                              {"checked", widths(widths_from(r.search.assignment))},
+                              {"checked_accuracy", r.search.score},
+                              {"finished", r.search.finished}};
   }
   for (const Condensed& c : r.condensed) {
     out["nets"].push_back({{"bits", widths(c.widths)}, {"quantized", c.quantized}, {"finetuned", number(c.finetuned)}});
@@ -484,15 +521,37 @@ json to_json(const Options& o, const Results& r, bool complete) {
   return out;
 }
 
-/// Written whole or not at all.
-void write_file(const std::string& path, const std::string& content) {
-  const std::string unfinished = path + ".part";
-  std::ofstream file(unfinished, std::ios::binary);
-  file << content;
-  file.close();
-  if (!file) throw std::runtime_error(unfinished + ": cannot be written; is there a folder, and space in it?");
-  std::filesystem::rename(unfinished, path);
-}
+/// A file that is written whole or not at all: under another name until it is complete. Opened early, so that a path
+/// that cannot be written is known before the work.
+class ResultFile {
+ public:
+  explicit ResultFile(const std::string& path) : path_(path) {
+    if (path.empty()) return;
+    if (std::filesystem::is_directory(path)) throw std::runtime_error("--json: " + path + " is a folder; name a file");
+    file_.open(unfinished(), std::ios::binary);
+    if (!file_) throw std::runtime_error("--json: " + unfinished() + " cannot be written; is there such a folder?");
+  }
+  ResultFile(const ResultFile&) = delete;
+  ResultFile& operator=(const ResultFile&) = delete;
+  ~ResultFile() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove(unfinished(), ignored);  // there only when something failed
+  }
+
+  void write(const std::string& content) {
+    if (path_.empty()) return;
+    file_ << content;
+    file_.close();
+    if (!file_) throw std::runtime_error(unfinished() + ": cannot be written; is the disk full?");
+    std::filesystem::rename(unfinished(), path_);
+  }
+
+ private:
+  std::string unfinished() const { return path_ + ".part"; }
+
+  std::string path_;
+  std::ofstream file_;
+};
 
 /// Reads the command line; an exit status when there is nothing more to do.
 std::optional<int> parse(int argc, char** argv, Options& o) {
@@ -513,7 +572,8 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
   app.add_option("--json", o.json_file, "where to write the results");
   try {
     app.parse(argc, argv);
-    for (const std::string& bits : o.bits) parse_widths(bits);
+    for (const std::string& bits : o.bits) parse_widths(o, bits);
+    if (!std::isfinite(o.margin)) throw std::invalid_argument("--margin is not a number; choose points in [0, 100]");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const std::invalid_argument& e) {
@@ -536,22 +596,27 @@ int main(int argc, char** argv) {
   if (const auto status = parse(argc, argv, options)) return *status;
   std::signal(SIGINT, [](int) { interrupted = true; });
 
-  Results results;
-  bool complete = false;
   try {
+    ResultFile file(options.json_file);
+    Results results;
+    int status = 0;
     const auto start = std::chrono::steady_clock::now();
     try {
       run(options, results);
-      complete = true;
     } catch (const Interrupted&) {
       fmt::print(stderr, "\ninterrupted; what was found so far:\n");
+      status = 130;
+    } catch (const std::exception& e) {
+      fmt::print(stderr, "demo: {}\n", e.what());
+      if (!results.baseline) return 1;
+      status = 1;
     }
     results.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     print_report(options, results);
-    if (!options.json_file.empty()) write_file(options.json_file, to_json(options, results, complete).dump(2) + "\n");
+    file.write(to_json(options, results, status == 0).dump(2) + "\n");
+    return status;
   } catch (const std::exception& e) {
     fmt::print(stderr, "demo: {}\n", e.what());
     return 1;
   }
-  return complete ? 0 : 130;
 }

@@ -536,6 +536,31 @@ TEST_CASE("an input shared by two layers is trimmed for each alone") {
   CHECK(same_bits(net.output("c"), c));
 }
 
+TEST_CASE("no gradient comes back from an output at an end of its format, whatever follows it") {
+  // x = 1, output of the product w in fixed:2,6 with the upper end 1.984375
+  const auto gradient = [](float w, const char* format, bool drop) {
+    Net net({1, 1, 1, 1});
+    net.add("ip", InnerProduct{.outputs = 1, .has_bias = false});
+    if (drop) net.add("drop", Dropout{.ratio = 0.5f});
+    auto& ip = net.layer<InnerProduct>("ip");
+    ip.weight.edit()[0] = w;
+    ip.formats.output = ristretto::AnyFormat::parse(format);
+    float sum = 0;
+    for (std::uint32_t step = 0; step < 64; ++step) {
+      net.forward(Tensor({1, 1, 1, 1}, 1.0f), {.training = true, .seed = 1, .step = step});
+      net.backward(Tensor({1, 1, 1, 1}, 1.0f));
+      sum += ip.weight.gradient[0] / 64;
+    }
+    return sum;
+  };
+  CHECK(gradient(1.2f, "fixed:2,6", false) == 1);
+  CHECK(gradient(1.2f, "fixed:2,6", true) > 0.5f);  // dropout keeps half of the steps and doubles them
+  CHECK(gradient(2.5f, "fixed:2,6", false) == 0);
+  CHECK(gradient(2.5f, "fixed:2,6", true) == 0);
+  CHECK(gradient(-2.5f, "fixed:2,6", false) == 0);
+  CHECK(gradient(0.001f, "ufixed:2,2", false) == 1);  // rounds to 0, which is no end to stop at
+}
+
 TEST_CASE("observation sees inputs, parameters and outputs") {
   Net net({1, 1, 8, 8});
   net.add("conv", Convolution{.filters = 4, .kernel = {3, 3}});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ristretto/measure.hpp>
+#include <ristretto/span.hpp>
 
 #include "catch.hpp"
 #include "checks.hpp"
@@ -114,4 +115,13 @@ TEST_CASE("sizes that differ are refused") {
   const auto message =
       checks::message_of<std::invalid_argument>([&] { rt::measure(x, std::span(x).first(2), rt::Half{}); });
   CHECK(message == "ristretto::measure: the tensor has 3 elements and its trimmed copy 2; give them equal sizes");
+}
+
+TEST_CASE("two tensors are measured without a format as well") {
+  const rt::Measurement m = rt::measure(std::vector<float>{3, 4}, std::vector<float>{3, 4.5f});
+  CHECK(m.count == 2);
+  CHECK(m.saturated == 0);
+  CHECK(m.noise == 0.25);
+  CHECK(m.signal == 25);
+  CHECK(m.sqnr_db() == Approx(20));
 }

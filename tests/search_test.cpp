@@ -131,7 +131,7 @@ TEST_CASE("no parts: the baseline is the result") {
   CHECK(r.score == 3);
 }
 
-TEST_CASE("a score that throws leaves the last assignment within the margin and every trial before it") {
+TEST_CASE("a score that throws leaves what each part can bear so far and every trial before it") {
   const std::vector<Part> parts = {{"a", {16, 8, 4}}};
   const auto score = [](const Assignment& a) {
     if (a[0] == 4) throw std::runtime_error("out of memory");
@@ -143,8 +143,30 @@ TEST_CASE("a score that throws leaves the last assignment within the margin and 
   CHECK(r.baseline == 100);
   CHECK(r.trials.size() == 3);
   CHECK(r.alone == Assignment{8});
-  CHECK(r.assignment == Assignment{8});
-  CHECK(r.score == 92);
+  CHECK(r.assignment == Assignment{untouched});  // no combination was scored
+  CHECK(r.score == 100);
+  CHECK(!r.alone_score);
+  CHECK(!r.finished);
+}
+
+TEST_CASE("a search that is stopped while it steps back up keeps the best combination that holds the margin") {
+  // Together they miss the margin; one step up either way holds it, the first better than the second.
+  const std::vector<Part> parts = {{"a", {8, 4}}, {"b", {8, 4}}};
+  const auto score = [](const Assignment& a) {
+    const int bits = a[0].value_or(32) * 100 + a[1].value_or(32);
+    return bits == 404 ? 80.0 : bits == 804 ? 99.0 : bits == 408 ? 95.0 : 100.0;
+  };
+  Result r;
+  const auto stop = [](const Trial& trial) {
+    if (trial.score == 95) throw std::runtime_error("interrupted");
+  };
+  const auto run = [&] { rt::search(std::span<const Part>(parts), score, 10.0, stop, r); };
+  CHECK(checks::message_of<std::runtime_error>(run) == "interrupted");
+  CHECK(r.alone_score == 80);
+  CHECK(r.assignment == Assignment{8, 4});
+  CHECK(r.score == 99);
+  CHECK(!r.finished);
+  CHECK(rt::search(parts, score, 10.0).finished);
 }
 
 TEST_CASE("a report that throws stops the search and keeps the trial it was told of") {
@@ -157,8 +179,8 @@ TEST_CASE("a report that throws stops the search and keeps the trial it was told
   const auto run = [&] { rt::search(std::span<const Part>(parts), LinearScore{{1}}, 10.0, stop, r); };
   CHECK(checks::message_of<std::runtime_error>(run) == "interrupted");
   CHECK(r.trials.size() == 3);
-  CHECK(r.assignment == Assignment{8});
-  CHECK(r.score == 92);
+  CHECK(r.alone == Assignment{16});
+  CHECK(r.assignment == Assignment{untouched});
 }
 
 TEST_CASE("candidates may be anything that the score understands") {

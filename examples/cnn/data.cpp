@@ -149,8 +149,8 @@ void fill(Batch& batch, const Dataset& data, std::span<const int> indices, const
 std::vector<int> shuffled(int n, std::uint64_t seed, std::uint64_t epoch) {
   std::vector<int> order(static_cast<std::size_t>(std::max(n, 0)));
   std::iota(order.begin(), order.end(), 0);
-  const ristretto::RandomStream random{.seed = seed, .stream = epoch};
-  for (std::size_t i = order.size(); i > 1; --i) {  // Fisher and Yates
+  const ristretto::RandomStream random{.seed = seed, .stream = 0xFFFFFFFF'00000000 | epoch};  // not one of a tensor
+  for (std::size_t i = order.size(); i > 1; --i) {                                            // Fisher and Yates
     std::swap(order[i - 1], order[static_cast<std::size_t>(std::uint64_t{random.word(i)} * i >> 32)]);
   }
   return order;

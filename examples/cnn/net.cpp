@@ -22,9 +22,8 @@ Overload(F...) -> Overload<F...>;
 template <class L>
 constexpr bool has_parameters = requires(L& layer) { layer.weight; };
 
-bool works_in_place(const Layer& layer) {
-  return std::holds_alternative<Relu>(layer) || std::holds_alternative<Dropout>(layer);
-}
+/// Only Relu: where it changes a value, that value carries no gradient. (zero_where_saturated looks at what is left.)
+bool works_in_place(const Layer& layer) { return std::holds_alternative<Relu>(layer); }
 
 /// Observes a tensor in parallel; a Range does not depend on how its values are split.
 void observe_values(const Tensor& values, ristretto::Range& range) {

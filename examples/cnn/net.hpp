@@ -38,7 +38,7 @@ class Net {
   int add(std::string name, Layer layer, std::vector<std::string> inputs = {});
 
   /// in (N, C, H, W) -> output of the last layer. The reference is good until the next pass. The memory is kept from
-  /// pass to pass; a Relu or Dropout that is the only reader of its input works in place.
+  /// pass to pass; a Relu that is the only reader of its input works in place.
   const Tensor& forward(const Tensor& in, Phase phase = {});
   /// Gradients of all parameters, from that of the output of the last forward pass, which must have been for training.
   void backward(const Tensor& doutput);

@@ -3,10 +3,15 @@
 #include "net.hpp"
 
 namespace cnn {
+namespace {
+
+constexpr std::uint64_t first_values = 0xFFFFFFFE'00000000;  // a stream per tensor, none of those that trim it
+
+}  // namespace
 
 void initialize(Net& net, std::uint64_t seed) {
   net.each_trimmed([&](Node&, auto& layer) {
-    fill_xavier(layer.weight.edit(), {.seed = seed, .stream = layer.weight.number});
+    fill_xavier(layer.weight.edit(), {.seed = seed, .stream = first_values | layer.weight.number});
     for (float& b : layer.bias.edit().values()) b = 0;
   });
 }
@@ -45,7 +50,7 @@ Net cifar10_full(Shape image, int classes, std::uint64_t seed) {
   net.add("ip1", InnerProduct{.outputs = classes});
   net.each_trimmed([&](Node& node, auto& layer) {
     const float deviation = node.name == "conv1" ? 1e-4f : 1e-2f;
-    fill_gaussian(layer.weight.edit(), deviation, {.seed = seed, .stream = layer.weight.number});
+    fill_gaussian(layer.weight.edit(), deviation, {.seed = seed, .stream = first_values | layer.weight.number});
     layer.bias.rate = node.name == "conv3" ? 1 : 2;
     layer.bias.decay = node.name == "ip1" ? 0 : 1;
   });

@@ -87,6 +87,8 @@ double LearningRate::at(int i) const {
     case Policy::exp:
       return base * std::pow(gamma, i);
     case Policy::poly:
+      check(max_iterations > 0, "learning rate", "max_iterations is " + std::to_string(max_iterations),
+            "choose at least 1");
       check(i <= max_iterations, "learning rate", "the iteration is " + std::to_string(i),
             "stop at max_iterations, " + std::to_string(max_iterations));
       return base * std::pow(1 - static_cast<double>(i) / max_iterations, power);

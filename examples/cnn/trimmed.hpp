@@ -26,7 +26,8 @@ const float* trimmed_input(const Tensor& in, const std::optional<ristretto::AnyF
 /// Trims a block of a layer's output in place, to nearest.
 void trim_rows(Matrix<float> y, const std::optional<ristretto::AnyFormat>& format);
 
-/// Sets dout to 0 where the trimmed output lies at an end of its format: what saturates does not move with its input.
+/// Sets dout to 0 where the trimmed output lies at an end of its format other than 0: what saturates does not move with
+/// its input.
 void zero_where_saturated(const Tensor& out, const std::optional<ristretto::AnyFormat>& format, Tensor& dout);
 
 /// sum = the sum over parts, in their order; part i of an element lies `stride` floats behind part i - 1.

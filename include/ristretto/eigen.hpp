@@ -139,7 +139,7 @@ template <class Arch = DefaultArch, detail::EigenObject X, class F, class R>
 void trim(X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
   detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, trimmer, index); });
 }
-template <class Arch = DefaultArch, detail::EigenObject X, class R = RoundNearest>
+template <class Arch = DefaultArch, detail::EigenObject X, Rounding R = RoundNearest>
 void trim(X&& x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
   detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, format, round, index); });
 }
@@ -152,7 +152,7 @@ void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t f
   detail::assign(in, out);
   trim<Arch>(out, trimmer, first);
 }
-template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, class R = RoundNearest>
+template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, Rounding R = RoundNearest>
 void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
   detail::assign(in, out);
   trim<Arch>(out, format, round, first);

@@ -11,7 +11,6 @@
 #include <string>
 
 #include <ristretto/any_format.hpp>
-#include <ristretto/span.hpp>
 
 namespace ristretto {
 
@@ -26,8 +25,8 @@ struct Measurement {
   double signal = 0;            ///< sum of x^2
   double noise = 0;             ///< sum of (trimmed - x)^2
 
-  /// Signal-to-quantization-noise ratio, 10 log10(signal / noise) in dB; infinite without noise, NaN when an infinity
-  /// saturated.
+  /// Signal-to-quantization-noise ratio, 10 log10(signal / noise) in dB; infinite without noise. NaN when an infinity
+  /// saturated, minus infinity when a finite value became infinite.
   double sqnr_db() const noexcept {
     return noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
   }
@@ -48,16 +47,15 @@ struct Measurement {
   }
 };
 
-/// Compares x with its trimmed copy; `format` says where the grid ends. The sums are in double, in the order of x.
-/// Throws std::invalid_argument when the sizes differ.
-inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, const AnyFormat& format) {
+namespace detail {
+
+/// Compares x with its trimmed copy; values outside [low, high] count as saturated.
+inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, float low, float high) {
   if (x.size() != trimmed.size()) {
     throw std::invalid_argument("ristretto::measure: the tensor has " + std::to_string(x.size()) +
                                 " elements and its trimmed copy " + std::to_string(trimmed.size()) +
                                 "; give them equal sizes");
   }
-  const float low = format.lowest();
-  const float high = format.largest();
   Measurement m;
   m.count = x.size();
   for (std::size_t k = 0; k < x.size(); ++k) {
@@ -76,6 +74,18 @@ inline Measurement measure(std::span<const float> x, std::span<const float> trim
     m.noise += error * error;
   }
   return m;
+}
+
+}  // namespace detail
+
+/// Compares x with its trimmed copy; `format` says where the grid ends. The sums are in double, in the order of x.
+/// Throws std::invalid_argument when the sizes differ.
+inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, const AnyFormat& format) {
+  return detail::measure(x, trimmed, format.lowest(), format.largest());
+}
+/// Compares any two tensors; nothing counts as saturated.
+inline Measurement measure(std::span<const float> x, std::span<const float> other) {
+  return detail::measure(x, other, -Ops<float>::infinity, Ops<float>::infinity);
 }
 
 }  // namespace ristretto

@@ -263,10 +263,10 @@ inline Sample sample(const Range& range) {
   return s;
 }
 
-template <class F>
+template <class Arch, class F>
 double squared_error(const Sample& s, const F& format, std::vector<float>& scratch) {
   scratch.resize(s.value.size());
-  trim(std::span<const float>(s.value), std::span<float>(scratch), Trimmer{format});
+  trim<Arch>(std::span<const float>(s.value), std::span<float>(scratch), Trimmer{format});
   double sum = 0;
   for (std::size_t k = 0; k < scratch.size(); ++k) {
     const double error = static_cast<double>(scratch[k]) - static_cast<double>(s.value[k]);
@@ -275,19 +275,20 @@ double squared_error(const Sample& s, const F& format, std::vector<float>& scrat
   return sum;
 }
 
-/// The format with the least error among those near `start`; a wider one must be truly better.
-template <class F>
+/// The format with the least error among those near `start`; another one must be truly better, by more than the
+/// rounding of these sums, which differs between instruction sets.
+template <class Arch, class F>
 F least_squares(const std::vector<F>& formats, std::size_t start, const Range& range) {
   constexpr std::size_t reach = 12;  // octaves below the largest value; no good grid is narrower
   const Sample s = sample(range);
   std::vector<float> scratch;
   std::size_t best = start;
-  double best_error = squared_error(s, formats[start], scratch);
+  double best_error = squared_error<Arch>(s, formats[start], scratch);
   const std::size_t first = start > reach ? start - reach : 0;
   const std::size_t last = std::min(formats.size() - 1, start + reach);
   for (std::size_t k = first; k <= last; ++k) {
-    const double error = squared_error(s, formats[k], scratch);
-    if (error < best_error) {
+    const double error = squared_error<Arch>(s, formats[k], scratch);
+    if (error < best_error * (1 - 1e-9)) {
       best = k;
       best_error = error;
     }
@@ -300,7 +301,7 @@ F least_squares(const std::vector<F>& formats, std::size_t start, const Range& r
 /// The format of family F (a run-time format such as DynamicFixedPoint<>) with `bits` bits that suits the range.
 /// A range of zeros is treated as [-1, 1]. Throws std::invalid_argument when nothing or something not finite was
 /// observed, or when the family has no format of that width.
-template <class F>
+template <class F, class Arch = DefaultArch>
 F choose(int bits, const Range& range, const Choice& choice = {}) {
   static_assert(
       requires { detail::Family<F>::name; },
@@ -330,7 +331,7 @@ F choose(int bits, const Range& range, const Choice& choice = {}) {
   const float clip = quantile > 0 ? quantile : range.max_abs();  // also where nearly all values are zero
   const std::size_t covering =
       detail::finest_that_covers(formats, std::max(range.min(), -clip), std::min(range.max(), clip));
-  return choice.rule == RangeRule::min_mse ? detail::least_squares(formats, covering, range) : formats[covering];
+  return choice.rule == RangeRule::min_mse ? detail::least_squares<Arch>(formats, covering, range) : formats[covering];
 }
 
 }  // namespace ristretto

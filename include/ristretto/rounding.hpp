@@ -2,6 +2,7 @@
 // Roundings: each takes v, a number of quanta, to a neighbouring integer.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include <ristretto/ops.hpp>
@@ -12,6 +13,13 @@ namespace ristretto {
 // of v, or of lane 0 when T is a batch. Integers and NaN stay as they are. `indexed` says whether i matters. All but
 // RoundNearest look at the magnitude: a = |v|, f = floor a, t = a - f (exact), and go up to f + 1 or stay at f; nothing
 // is ever added to v, so no tie is missed and small values do not drift.
+
+/// A rule that takes a number of quanta to a neighbouring integer.
+template <class R>
+concept Rounding = requires(const R round, float v, std::uint64_t i) {
+  { round(v, i) } -> std::same_as<float>;
+  { R::indexed } -> std::convertible_to<bool>;
+};
 
 /// Round to nearest, ties to even. Also called convergent; AP_RND_CONV in HLS, roundTiesToEven in IEEE 754.
 struct RoundNearest {

@@ -38,12 +38,13 @@ struct Trial {
 /// What a search found, and every trial on the way there, in order.
 template <class Candidate>
 struct SearchResult {
-  double baseline = 0;               ///< score with every part as it is
-  Assignment<Candidate> alone;       ///< each part's narrowest candidate that holds the margin when it is tried alone
-  double alone_score = 0;            ///< what those give together
-  Assignment<Candidate> assignment;  ///< the combination after stepping back up until the margin holds;
-                                     ///< until then, the last assignment that held it
+  double baseline = 0;                ///< score with every part as it is
+  Assignment<Candidate> alone;        ///< each part's narrowest candidate that holds the margin when it is tried alone
+  std::optional<double> alone_score;  ///< what those give together
+  Assignment<Candidate>
+      assignment;  ///< the best combination so far that holds the margin: every part as it is, at first
   double score = 0;
+  bool finished = false;  ///< assignment is what the search was for
   std::vector<Trial<Candidate>> trials;
 };
 
@@ -74,14 +75,10 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
   const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
     const double value = score(assignment);
     if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
-    if (result.trials.empty()) result.baseline = value;
+    if (result.trials.empty()) result.baseline = result.score = value;
     const double least = result.baseline - margin;
     const double slack = 1e-12 * std::abs(result.baseline);  // a loss of just the margin is within it, as decimals go
     result.trials.push_back({assignment, part, value, value >= least - slack});
-    if (result.trials.back().within_margin) {  // the best so far
-      result.assignment = assignment;
-      result.score = value;
-    }
     report(result.trials.back());
     return result.trials.back();
   };
@@ -109,6 +106,14 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
 
   auto current = try_out(combine(level), std::nullopt);
   result.alone_score = current.score;
+  bool held = false;
+  const auto keep_best = [&](const Trial<Candidate>& trial) {
+    if (!trial.within_margin || (held && trial.score <= result.score)) return;
+    held = true;
+    result.assignment = trial.assignment;
+    result.score = trial.score;
+  };
+  keep_best(current);
   while (!current.within_margin && std::any_of(level.begin(), level.end(), [](std::size_t l) { return l > 0; })) {
     std::optional<Trial<Candidate>> best;
     std::size_t best_part = 0;
@@ -117,6 +122,7 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
       auto wider = level;
       --wider[p];
       auto trial = try_out(combine(wider), std::nullopt);
+      keep_best(trial);
       if (!best || trial.score > best->score) {
         best = std::move(trial);
         best_part = p;
@@ -125,8 +131,7 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
     --level[best_part];
     current = *best;
   }
-  result.assignment = current.assignment;
-  result.score = current.score;
+  result.finished = true;
 }
 
 /// The same, returning the result.

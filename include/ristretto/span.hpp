@@ -78,7 +78,7 @@ void trim(std::span<double> x, const Trimmer<F, R>& trimmer, std::uint64_t first
 namespace detail {
 
 /// f(trimmer) with the concrete format. RoundNearestExponent goes with powers of two only, so other formats throw.
-template <class R, class Function>
+template <Rounding R, class Function>
 void visit_trimmer(const AnyFormat& format, const R& round, Function f) {
   format.visit([&](const auto& concrete) {
     if constexpr (std::is_same_v<R, RoundNearestExponent> &&
@@ -94,21 +94,21 @@ void visit_trimmer(const AnyFormat& format, const R& round, Function f) {
 }  // namespace detail
 
 /// The same with a format chosen at run time: visited once, then as fast as a format known at compile time.
-template <class Arch = DefaultArch, class R = RoundNearest>
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim(std::span<const float> in, std::span<float> out, const AnyFormat& format, const R& round = {},
           std::uint64_t first = 0) {
   detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(in, out, trimmer, first); });
 }
-template <class Arch = DefaultArch, class R = RoundNearest>
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim(std::span<const double> in, std::span<double> out, const AnyFormat& format, const R& round = {},
           std::uint64_t first = 0) {
   detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(in, out, trimmer, first); });
 }
-template <class Arch = DefaultArch, class R = RoundNearest>
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim(std::span<float> x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
   trim<Arch>(x, x, format, round, first);
 }
-template <class Arch = DefaultArch, class R = RoundNearest>
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim(std::span<double> x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
   trim<Arch>(x, x, format, round, first);
 }

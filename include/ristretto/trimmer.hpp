@@ -12,7 +12,7 @@ namespace ristretto {
 
 /// Replaces a number by a value of the format, kept as a float (double, batch). NaN stays NaN, infinities saturate
 /// unless the format keeps them, and a zero result has the sign of x unless the format has one zero only.
-template <Format F, class R = RoundNearest>
+template <Format F, Rounding R = RoundNearest>
 struct Trimmer {
   static_assert(
       !std::is_same_v<R, RoundNearestExponent> || requires { requires !F::has_zero; },
@@ -63,7 +63,7 @@ struct Trimmer {
 };
 template <Format F>
 Trimmer(F) -> Trimmer<F>;
-template <Format F, class R>
+template <Format F, Rounding R>
 Trimmer(F, R) -> Trimmer<F, R>;
 
 }  // namespace ristretto

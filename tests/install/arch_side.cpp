@@ -2,6 +2,8 @@
 // Compiled once for each instruction set, with SIDE as the name of its part.
 #include "arch_side.hpp"
 
+#include <ristretto/range.hpp>
+#include <ristretto/shadow.hpp>
 #include <ristretto/span.hpp>
 
 #define STRING_OF(x) #x
@@ -24,4 +26,9 @@ constinit const ArchSide SIDE{STRING(SIDE), batch_floats, [] { return lanes_of()
                       const ristretto::RoundStochastic<> round{{.seed = 1, .stream = 2}};
                       ristretto::trim(x, ristretto::Trimmer{ristretto::DynamicFixedPoint<2, 6>{}, round});
                       ristretto::trim(x, ristretto::AnyFormat::parse("minifloat:2,3"));
+                      const ristretto::ShadowWeights shadow(x, 1, 2);
+                      shadow.trim_step(3, x, ristretto::AnyFormat::parse("fixed:2,4"));
+                      ristretto::Range range;
+                      range.observe(x);
+                      shadow.trim_final(x, ristretto::choose<ristretto::DynamicFixedPoint<>>(4, range));
                     }};
