@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <variant>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -136,6 +137,17 @@ void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, con
     layer.formats = formats;
     ++range;
   });
+}
+
+/// Moves a bit of the last layer's fixed-point output from range to resolution. Two equal largest logits lose an image,
+/// and training keeps logits within the range they have.
+void sharpen_logits(cnn::Net& net) {
+  cnn::Formats* last = nullptr;
+  net.each_trimmed([&](cnn::Node&, auto& layer) { last = &layer.formats; });
+  if (!last->output) return;
+  if (const auto* fixed = std::get_if<rt::DynamicFixedPoint<>>(&last->output->variant())) {
+    last->output = rt::DynamicFixedPoint{fixed->integer_length() - 1, fixed->fractional_length() + 1};
+  }
 }
 
 /// The widths of the original's search that the family has formats for, widest first.
@@ -385,6 +397,7 @@ void run(const Options& o, Results& results) {
     net = trained;
     set_formats(net, ranges, o, condensed.widths);
     condensed.quantized = score(net, data.test);
+    if (o.rule != rt::RangeRule::ristretto2016) sharpen_logits(net);
     train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.02, o.seed + 1});
     condensed.finetuned = score(net, data.test);
     if (results.layers.empty()) results.layers = describe(net, data.train);
