@@ -2,7 +2,6 @@
 // Number formats. A format is a grid: where does it end, how fine is it here.
 #pragma once
 
-#include <bit>
 #include <concepts>
 #include <limits>
 #include <stdexcept>
