@@ -2,7 +2,6 @@
 // Convolution as matrix products: the windows of a tile of the output become columns.
 #include <algorithm>
 #include <cstring>
-#include <ristretto/span.hpp>
 
 #include "check.hpp"
 #include "gemm.hpp"

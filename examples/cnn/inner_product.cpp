@@ -11,13 +11,7 @@
 namespace cnn {
 namespace {
 
-/// Calls body(first, count) for blocks of at most `block` that cover [0, size), in parallel.
-template <class F>
-void each_block(Index size, Index block, F&& body) {
-  parallel_for((size + block - 1) / block, [&](Index i, int) { body(i * block, std::min(block, size - i * block)); });
-}
-
-constexpr Index block = 128;
+constexpr Index block = 128;  // rows of the weights per product
 
 }  // namespace
 
@@ -38,7 +32,7 @@ void InnerProduct::forward(const Tensor& in, Tensor& out, Pass& pass) {
   const View x(trimmed_input(in, formats.input, *pass.work), N, D);
   const View w(weight.in_use().data(), K, D);
 
-  each_block(K, block, [&](Index k, Index count) {
+  parallel_blocks(K, block, [&](Index k, Index count) {
     const Matrix<float> y(out.data() + k, N, count, K);
     for (Index n = 0; n < N; ++n) {
       if (has_bias) {
@@ -59,7 +53,7 @@ void InnerProduct::backward(const Tensor& in, const Tensor& dout, Tensor* din, P
   const View w(weight.in_use().data(), K, D);
 
   weight.gradient.resize(weight.value().shape());
-  each_block(K, block, [&](Index k, Index count) {
+  parallel_blocks(K, block, [&](Index k, Index count) {
     const Matrix<float> dw(weight.gradient.data() + k * D, count, D);
     std::fill_n(dw.data, count * D, 0.0f);
     add_product_tn(dw, View(dout.data() + k, N, count, K), x);
@@ -73,7 +67,7 @@ void InnerProduct::backward(const Tensor& in, const Tensor& dout, Tensor* din, P
   }
   if (!din) return;
   din->resize(in.shape());
-  each_block(D, 2 * block, [&](Index d, Index count) {
+  parallel_blocks(D, 2 * block, [&](Index d, Index count) {
     const Matrix<float> dx(din->data() + d, N, count, D);
     for (Index n = 0; n < N; ++n) std::fill_n(dx.row(n), count, 0.0f);
     add_product(dx, View(dout.data(), N, K), View(w.data + d, K, count, D));

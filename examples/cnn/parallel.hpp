@@ -35,11 +35,16 @@ void parallel_for(Index count, F&& body) {
   for (Index i = 0; i < count; ++i) body(i, 0);
 }
 
-/// Calls body(first, count) for blocks that together cover [0, size). For work that is independent per element.
+/// Calls body(first, count) for blocks of at most `block` that together cover [0, size).
+template <class F>
+void parallel_blocks(Index size, Index block, F&& body) {
+  parallel_for((size + block - 1) / block, [&](Index i, int) { body(i * block, std::min(block, size - i * block)); });
+}
+
+/// The same in blocks that suit work that is independent per element.
 template <class F>
 void parallel_blocks(Index size, F&& body) {
-  constexpr Index block = Index{1} << 14;
-  parallel_for((size + block - 1) / block, [&](Index i, int) { body(i * block, std::min(block, size - i * block)); });
+  parallel_blocks(size, Index{1} << 14, body);
 }
 
 }  // namespace cnn

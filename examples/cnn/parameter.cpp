@@ -12,8 +12,10 @@
 namespace cnn {
 namespace {
 
-/// Uniform in (0, 1), never an end.
-float uniform(std::uint32_t word) { return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f; }
+/// Element i of a stream, uniform in (0, 1), never an end.
+float uniform(const ristretto::RandomStream& random, Index i) {
+  return ristretto::Ops<float>::uniform<32, 10>(random, static_cast<std::uint64_t>(i));
+}
 
 template <class R>
 void trim_copy(const Tensor& from, Tensor& to, const ristretto::AnyFormat& format, R round) {
@@ -43,15 +45,14 @@ void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const
 void fill_xavier(Tensor& weight, ristretto::RandomStream random) {
   const float s = std::sqrt(3.0f / static_cast<float>(weight.shape().image()));
   for (Index i = 0; i < weight.size(); ++i) {
-    weight[i] = s * (2 * uniform(random.word(static_cast<std::uint64_t>(i))) - 1);
+    weight[i] = s * (2 * uniform(random, i) - 1);
   }
 }
 
 void fill_gaussian(Tensor& weight, float standard_deviation, ristretto::RandomStream random) {
   for (Index i = 0; i < weight.size(); ++i) {
-    const auto word = [&](Index j) { return uniform(random.word(static_cast<std::uint64_t>(2 * i + j))); };
-    const float radius = std::sqrt(-2 * std::log(word(0)));  // Box and Muller
-    weight[i] = standard_deviation * radius * std::cos(2 * std::numbers::pi_v<float> * word(1));
+    const float radius = std::sqrt(-2 * std::log(uniform(random, 2 * i)));  // Box and Muller
+    weight[i] = standard_deviation * radius * std::cos(2 * std::numbers::pi_v<float> * uniform(random, 2 * i + 1));
   }
 }
 

@@ -137,7 +137,7 @@ inline int ceil_log2(float x) {
   return std::frexp(x, &exponent) == 0.5f ? exponent - 1 : exponent;
 }
 
-template <bool Signed, class F>
+template <class F>
 struct FixedPointFamily {
   static std::vector<F> of_width(int bits) {
     if (!within(bits, 1, 32)) return {};
@@ -151,11 +151,11 @@ struct FixedPointFamily {
   }
 };
 template <>
-struct Family<DynamicFixedPoint<>> : FixedPointFamily<true, DynamicFixedPoint<>> {
+struct Family<DynamicFixedPoint<>> : FixedPointFamily<DynamicFixedPoint<>> {
   static constexpr const char* name = "DynamicFixedPoint";
 };
 template <>
-struct Family<UnsignedFixedPoint<>> : FixedPointFamily<false, UnsignedFixedPoint<>> {
+struct Family<UnsignedFixedPoint<>> : FixedPointFamily<UnsignedFixedPoint<>> {
   static constexpr const char* name = "UnsignedFixedPoint";
 };
 
