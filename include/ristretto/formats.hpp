@@ -21,6 +21,12 @@ concept Format = requires(const F format, float x) {
   { format.bits() } -> std::same_as<int>;
 };
 
+/// The exponents of the least and the greatest quantum of a format that float lanes meet.
+struct QuantumExponents {
+  int least;
+  int greatest;
+};
+
 /// As a template argument: the parameter is given at run time and stored.
 inline constexpr int runtime = std::numeric_limits<int>::min();
 
@@ -56,7 +62,23 @@ struct Param<runtime> {
 
 constexpr bool within(int value, int low, int high) { return low <= value && value <= high; }
 
-/// k * 2^-FL: the grid that both fixed-point formats share.
+// What a format is for lanes of type T: its numbers worked out once, and the arithmetic with them. A format computes
+// with its grid<T>(); a kernel keeps that for a whole span, and may use that the quantum is leading(y) * per_leading.
+
+template <class T, bool Signed>
+struct FixedPointGrid {
+  static constexpr bool signed_zero = Signed;
+
+  T lowest;
+  T largest;
+  T per_leading;  ///< the quantum, of 1
+
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept { return Ops<T>::clamp(x, lowest, largest); }
+  RISTRETTO_HOST_DEVICE constexpr T leading(T) const noexcept { return T(1); }
+  RISTRETTO_HOST_DEVICE constexpr T quantum(T) const noexcept { return per_leading; }
+};
+
+/// k * 2^-FL: what both fixed-point formats share.
 template <int IL, int FL, bool Signed>
 class FixedPoint {
   static_assert(FL == runtime || within(FL, -96, 126), "fixed point: the fractional length FL must be in [-96, 126]");
@@ -100,14 +122,20 @@ class FixedPoint {
   }
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+  RISTRETTO_HOST_DEVICE constexpr FixedPointGrid<T, Signed> grid() const noexcept {
     using S = LaneScalar<T>;
-    return Ops<T>::clamp(x, T(lowest<S>()), T(largest<S>()));
+    return {T(lowest<S>()), T(largest<S>()), T(power_of_two<S>(-fl_.get()))};
   }
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T quantum(T) const noexcept {
-    return T(power_of_two<LaneScalar<T>>(-fl_.get()));
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+    return grid<T>().saturate(x);
   }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
+    return grid<T>().quantum(y);
+  }
+  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept { return {-fl_.get(), -fl_.get()}; }
+  RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return bits() - (Signed ? 1 : 0); }
 
   friend constexpr bool operator==(const FixedPoint&, const FixedPoint&) = default;
 
@@ -151,6 +179,47 @@ enum class Overflow {
                 ///< only)
 };
 
+namespace detail {
+
+template <class T, Encoding encoding, Overflow overflow_policy>
+struct MinifloatGrid {
+  static constexpr bool signed_zero = encoding != Encoding::fnuz && encoding != Encoding::ristretto2016;
+
+  T largest;          ///< finite number
+  T end;              ///< what numbers saturate to: the largest, or to_infinity the first power of two beyond
+  T smallest_normal;  ///< its leading power of two
+  T per_leading;      ///< 2^-M: quanta are that many of the leading power of two
+
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+    const T y = Ops<T>::clamp(x, -end, end);
+    return encoding == Encoding::ristretto2016 ? flush(y, Ops<T>::abs(y)) : y;
+  }
+  /// The same for x >= 0 or NaN.
+  RISTRETTO_HOST_DEVICE constexpr T saturate_magnitude(T x) const noexcept {
+    const T a = Ops<T>::min(x, end);
+    return encoding == Encoding::ristretto2016 ? flush(a, a) : a;
+  }
+  /// The leading power of two of y, but at least that of the smallest normal number.
+  RISTRETTO_HOST_DEVICE constexpr T leading(T y) const noexcept {
+    return Ops<T>::max(Ops<T>::binade(y), smallest_normal);
+  }
+  RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept { return leading(y) * per_leading; }
+  /// Infinity where x, or its rounded value r, lies beyond the largest finite number.
+  RISTRETTO_HOST_DEVICE constexpr T overflow(T r, T x) const noexcept
+    requires(overflow_policy == Overflow::to_infinity)
+  {
+    const T infinity = T(Ops<LaneScalar<T>>::infinity);
+    return Ops<T>::select(Ops<T>::either(Ops<T>::abs(r) > largest, Ops<T>::abs(x) == infinity), infinity, r);
+  }
+
+ private:
+  RISTRETTO_HOST_DEVICE constexpr T flush(T y, T magnitude) const noexcept {
+    return Ops<T>::select(magnitude < smallest_normal, T(0), y);
+  }
+};
+
+}  // namespace detail
+
 /// Floating point with a sign, E exponent bits and M mantissa bits: ±m * 2^e; the bias is 2^(E-1) - 1.
 /// M in [0, 23], E in [1, 8]. An end beyond the lane type is the largest grid point that is a value of that type.
 /// Sources: IEEE 754-2019; OCP 8-bit Floating Point Specification 1.0; OCP Microscaling Formats 1.0.
@@ -167,7 +236,7 @@ class Minifloat {
                 "Minifloat<M, E>: only the ieee encoding has infinities; use Overflow::saturate");
 
  public:
-  static constexpr bool signed_zero = encoding != Encoding::fnuz && encoding != Encoding::ristretto2016;
+  static constexpr bool signed_zero = detail::MinifloatGrid<float, encoding, overflow_policy>::signed_zero;
 
   constexpr Minifloat()
     requires(M != runtime && E != runtime)
@@ -220,39 +289,29 @@ class Minifloat {
   }
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+  RISTRETTO_HOST_DEVICE constexpr detail::MinifloatGrid<T, encoding, overflow_policy> grid() const noexcept {
     using S = LaneScalar<T>;
-    if constexpr (overflow_policy == Overflow::to_infinity) {
-      const T end = T(beyond<S>());
-      return Ops<T>::clamp(x, -end, end);
-    } else {
-      const T end = T(largest<S>());
-      const T y = Ops<T>::clamp(x, -end, end);
-      if constexpr (encoding == Encoding::ristretto2016) {
-        return Ops<T>::select(Ops<T>::abs(y) < T(smallest_normal<S>()), T(0), y);
-      } else {
-        return y;
-      }
-    }
+    const S end = overflow_policy == Overflow::to_infinity ? beyond<S>() : largest<S>();
+    return {T(largest<S>()), T(end), T(smallest_normal<S>()), T(power_of_two<S>(-m_.get()))};
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+    return grid<T>().saturate(x);
   }
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
-    using S = LaneScalar<T>;
-    const int lowest_quantum = min_exponent() - m_.get();
-    constexpr int lowest_held = Ops<S>::min_exponent - Ops<S>::fraction_bits;  // a grid finer than S is as fine as S
-    const T q = Ops<T>::binade(y) * T(power_of_two<S>(-m_.get()));
-    return Ops<T>::max(q, T(power_of_two<S>(lowest_quantum > lowest_held ? lowest_quantum : lowest_held)));
+    return grid<T>().quantum(y);
   }
-  /// Infinity where x, or its rounded value r, lies beyond the largest finite number.
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T overflow(T r, T x) const noexcept
-    requires(overflow_policy == Overflow::to_infinity)
-  {
-    using S = LaneScalar<T>;
-    const T infinity = T(Ops<S>::infinity);
-    return Ops<T>::select(Ops<T>::either(Ops<T>::abs(r) > T(largest<S>()), Ops<T>::abs(x) == infinity), infinity, r);
+  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept {
+    const int greatest = max_exponent() + (overflow_policy == Overflow::to_infinity ? 1 : 0);
+    return {least_quantum_exponent<float>(),
+            (greatest < Ops<float>::max_exponent ? greatest : Ops<float>::max_exponent) - m_.get()};
   }
-
+  RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return m_.get() + 1; }
+  /// d, where between the ends the grid is all floats whose d lowest fraction bits are zero; 0 where it is another.
+  RISTRETTO_HOST_DEVICE constexpr int low_bits() const noexcept {
+    return e_.get() == 8 && encoding != Encoding::fnuz ? Ops<float>::fraction_bits - m_.get() : 0;
+  }
   friend constexpr bool operator==(const Minifloat&, const Minifloat&) = default;
 
  private:
@@ -261,10 +320,20 @@ class Minifloat {
   RISTRETTO_HOST_DEVICE constexpr S beyond() const noexcept {
     return max_exponent() < Ops<S>::max_exponent ? power_of_two<S>(max_exponent() + 1) : Ops<S>::infinity;
   }
-  /// Below it, ristretto2016 has only zero. Never a subnormal float.
+  /// Where the grid ends near zero with a quantum that an S can hold; ristretto2016 has nothing smaller, and never a
+  /// subnormal float.
   template <class S>
   RISTRETTO_HOST_DEVICE constexpr S smallest_normal() const noexcept {
-    return power_of_two<S>(min_exponent() > Ops<float>::min_exponent ? min_exponent() : Ops<float>::min_exponent);
+    if (encoding == Encoding::ristretto2016 && min_exponent() < Ops<float>::min_exponent) {
+      return power_of_two<S>(Ops<float>::min_exponent);
+    }
+    return power_of_two<S>(least_quantum_exponent<S>() + m_.get());
+  }
+  template <class S>
+  RISTRETTO_HOST_DEVICE constexpr int least_quantum_exponent() const noexcept {
+    const int least = min_exponent() - m_.get();
+    constexpr int held = Ops<S>::min_exponent - Ops<S>::fraction_bits;  // a grid finer than S is as fine as S
+    return least > held ? least : held;
   }
 
   detail::Param<M> m_;
@@ -285,7 +354,28 @@ using Float4E2M1FN = Minifloat<1, 2, Encoding::finite>;      ///< OCP MX, larges
 
 namespace detail {
 
-/// ±2^e, with or without a zero: the grid that both power-of-two formats share.
+template <class T, bool Zero>
+struct PowersOfTwoGrid {
+  static constexpr bool has_zero = Zero;
+
+  T smallest;
+  T largest;
+  T per_leading;  ///< 1: the quantum is the leading power of two
+
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+    if constexpr (Zero) {
+      return Ops<T>::clamp(x, -largest, largest);
+    } else {
+      return Ops<T>::clamp_magnitude(x, smallest, largest);
+    }
+  }
+  RISTRETTO_HOST_DEVICE constexpr T leading(T y) const noexcept {
+    return Zero ? quantum(y) : Ops<T>::binade(y);  // without a zero, nothing saturated is below 2^Min
+  }
+  RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept { return Ops<T>::max(Ops<T>::binade(y), smallest); }
+};
+
+/// ±2^e, with or without a zero: what both power-of-two formats share.
 template <int Min, int Max, bool Zero>
 class PowersOfTwo {
   static_assert(Min == runtime || within(Min, -126, 127),
@@ -330,15 +420,22 @@ class PowersOfTwo {
   }
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+  RISTRETTO_HOST_DEVICE constexpr PowersOfTwoGrid<T, Zero> grid() const noexcept {
     using S = LaneScalar<T>;
-    const T a = Ops<T>::clamp(Ops<T>::abs(x), T(Zero ? S(0) : power_of_two<S>(min_.get())), T(largest<S>()));
-    return Ops<T>::copysign(a, x);
+    return {T(power_of_two<S>(min_.get())), T(largest<S>()), T(1)};
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
+    return grid<T>().saturate(x);
   }
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
-    return Ops<T>::max(Ops<T>::binade(y), T(power_of_two<LaneScalar<T>>(min_.get())));
+    return grid<T>().quantum(y);
   }
+  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept { return {min_.get(), max_.get()}; }
+  RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return 1; }
+  /// d, where between the ends the grid is all floats whose d lowest fraction bits are zero; 0 where it is another.
+  RISTRETTO_HOST_DEVICE constexpr int low_bits() const noexcept { return Zero ? 0 : Ops<float>::fraction_bits; }
 
   friend constexpr bool operator==(const PowersOfTwo&, const PowersOfTwo&) = default;
 

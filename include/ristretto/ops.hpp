@@ -59,8 +59,20 @@ struct ScalarOps {
   }
   /// x limited to [lo, hi]; NaN stays NaN.
   RISTRETTO_HOST_DEVICE static constexpr S clamp(S x, S lo, S hi) noexcept { return x > hi ? hi : x < lo ? lo : x; }
-  /// The larger of two numbers (neither NaN, or a NaN in a).
+  /// x with a magnitude limited to [lo, hi], 0 <= lo; NaN stays NaN.
+  RISTRETTO_HOST_DEVICE static constexpr S clamp_magnitude(S x, S lo, S hi) noexcept {
+    return copysign(clamp(abs(x), lo, hi), x);
+  }
+  /// The larger and the smaller of two numbers (neither NaN, or a NaN in a, which stays).
   RISTRETTO_HOST_DEVICE static constexpr S max(S a, S b) noexcept { return a < b ? b : a; }
+  RISTRETTO_HOST_DEVICE static constexpr S min(S a, S b) noexcept { return b < a ? b : a; }
+  /// x + a * b for an exact product, so that it does not matter whether the two are fused.
+  RISTRETTO_HOST_DEVICE static constexpr S add_product(S x, S a, S b) noexcept { return x + a * b; }
+  /// x + a * b rounded toward zero, for x >= 0 and a * b > x (or a NaN in x).
+  RISTRETTO_HOST_DEVICE static constexpr S add_product_down(S x, S a, S b) noexcept {
+    const S sum = add_product(x, a, b);
+    return sum - a * b > x ? from_bits(bits(sum) - 1) : sum;  // the difference is exact
+  }
   /// 2^floor(log2 |x|): |x| without its fraction bits. 0 for zero and subnormals, inf for inf and NaN.
   RISTRETTO_HOST_DEVICE static constexpr S binade(S x) noexcept { return from_bits(bits(x) & exponent_mask); }
   /// The nearest integer, ties to even.
@@ -73,6 +85,27 @@ struct ScalarOps {
     const S r = rint(a);
     return r > a ? r - 1 : r;
   }
+
+  // On the d lowest fraction bits, d in [1, fraction_bits]. All keep NaN and the sign.
+
+  /// x with these bits rounded to zero, to nearest and ties to even. The largest numbers may become infinite.
+  RISTRETTO_HOST_DEVICE static constexpr S round_low_bits(S x, int d) noexcept {
+    const U u = bits(x);
+    return x == x ? from_bits((u + low_bits(d - 1) + (u >> d & 1)) & ~low_bits(d)) : x;
+  }
+  /// x with these bits zero.
+  RISTRETTO_HOST_DEVICE static constexpr S clear_low_bits(S x, int d) noexcept {
+    return x == x ? from_bits(bits(x) & ~low_bits(d)) : x;
+  }
+  /// These bits of x as a number, in [0, 2^d); 0 for NaN.
+  RISTRETTO_HOST_DEVICE static constexpr S low_part(S x, int d) noexcept {
+    return x == x ? static_cast<S>(bits(x) & low_bits(d)) : S(0);
+  }
+  /// x with 2^d added to its bits where up is set: the next magnitude without the d lowest fraction bits.
+  RISTRETTO_HOST_DEVICE static constexpr S step_low_bits(S x, Mask up, int d) noexcept {
+    return from_bits(bits(x) + (static_cast<U>(up) << d));
+  }
+
   /// The draw of element i.
   template <int Bits, int Rounds>
   RISTRETTO_HOST_DEVICE static constexpr S uniform(const RandomStream& stream, std::uint64_t i) noexcept {
@@ -81,6 +114,8 @@ struct ScalarOps {
   }
 
  private:
+  RISTRETTO_HOST_DEVICE static constexpr U low_bits(int d) noexcept { return (U{1} << d) - 1; }
+
   static constexpr S integers = S(U{1} << F);  // from here on, every S is an integer
 };
 

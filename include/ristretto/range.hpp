@@ -15,6 +15,27 @@
 
 namespace ristretto {
 
+/// The smallest and the largest of some values.
+struct MinMax {
+  float min;
+  float max;
+  friend constexpr bool operator==(const MinMax&, const MinMax&) = default;
+};
+
+/// The ends of the finite values of x; zeros when there is none. Zeros are +0.
+template <class Arch = DefaultArch>
+MinMax min_max(std::span<const float> x) noexcept {
+  MinMax m{0, 0};
+  for (float v : x) { if (v < m.min) m.min = v; if (v > m.max) m.max = v; }
+  return m;
+}
+/// The largest magnitude of the finite values of x; 0 when there is none.
+template <class Arch = DefaultArch>
+float max_abs(std::span<const float> x) noexcept {
+  const auto m = min_max<Arch>(x);
+  return std::max(-m.min, m.max);
+}
+
 /// What was seen of a tensor: counts, ends and a histogram, in at most 512 KiB however long the stream is. The result
 /// does not depend on the order of the values, nor on how they were split among ranges that are merged later.
 class Range {

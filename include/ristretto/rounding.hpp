@@ -11,8 +11,9 @@ namespace ristretto {
 
 // A rounding is a struct with `T operator()(T v, std::uint64_t i) const noexcept`, where i is the index in its tensor
 // of v, or of lane 0 when T is a batch. Integers and NaN stay as they are. `indexed` says whether i matters. All but
-// RoundNearest look at the magnitude: a = |v|, f = floor a, t = a - f (exact), and go up to f + 1 or stay at f; nothing
-// is ever added to v, so no tie is missed and small values do not drift.
+// RoundNearest look at the magnitude |v| = f + t, f = floor |v| and t in [0, 1) exact, and decide with
+// `up(part, whole, v, i)`, where t = part / whole, whether it goes up to f + 1 or stays at f; nothing is ever added to
+// v, so no tie is missed and small values do not drift.
 
 /// A rule that takes a number of quanta to a neighbouring integer.
 template <class R>
@@ -48,22 +49,35 @@ RISTRETTO_HOST_DEVICE constexpr Magnitude<T> magnitude(T v) noexcept {
   return {f, a - f};  // exact: both are multiples of the last place of a
 }
 
-/// f + 1 where up is set, else f, with the sign of v.
-template <class T, class Mask>
-RISTRETTO_HOST_DEVICE constexpr T step(T f, Mask up, T v) noexcept {
-  return Ops<T>::copysign(Ops<T>::select(up, f + T(1), f), v);
+/// The magnitude of v as `round` decides: floor |v| or one more.
+template <class R, class T>
+RISTRETTO_HOST_DEVICE constexpr T decided_magnitude(const R& round, T v, std::uint64_t i) noexcept {
+  const auto [f, t] = magnitude(v);
+  return Ops<T>::select(round.up(t, T(1), v, i), f + T(1), f);
+}
+
+template <class R, class T>
+RISTRETTO_HOST_DEVICE constexpr T decide(const R& round, T v, std::uint64_t i) noexcept {
+  return Ops<T>::copysign(decided_magnitude(round, v, i), v);
 }
 
 }  // namespace detail
+
+/// A rounding that decides between the two neighbours in magnitude.
+template <class R, class T>
+concept Deciding = requires(const R round, T t, std::uint64_t i) { round.up(t, t, t, i); };
 
 /// Round to nearest, ties away from zero. AP_RND_INF in HLS, roundTiesToAway in IEEE 754; the original's CPU rule.
 struct RoundNearestAway {
   static constexpr bool indexed = false;
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
-    const auto [f, t] = detail::magnitude(v);
-    return detail::step(f, t >= T(0.5f), v);
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
+    return part >= T(0.5f) * whole;
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundNearestAway&, const RoundNearestAway&) = default;
 };
@@ -73,10 +87,13 @@ struct RoundHalfUp {
   static constexpr bool indexed = false;
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
-    using O = Ops<T>;
-    const auto [f, t] = detail::magnitude(v);
-    return detail::step(f, O::either(t > T(0.5f), O::both(t == T(0.5f), v > T(0))), v);
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T v, std::uint64_t) const noexcept {
+    const T half = T(0.5f) * whole;
+    return Ops<T>::either(part > half, Ops<T>::both(part == half, v > T(0)));
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundHalfUp&, const RoundHalfUp&) = default;
 };
@@ -86,9 +103,12 @@ struct RoundDown {
   static constexpr bool indexed = false;
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
-    const auto [f, t] = detail::magnitude(v);
-    return detail::step(f, Ops<T>::both(t > T(0), v < T(0)), v);
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T, T v, std::uint64_t) const noexcept {
+    return Ops<T>::both(part > T(0), v < T(0));
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundDown&, const RoundDown&) = default;
 };
@@ -98,9 +118,12 @@ struct RoundUp {
   static constexpr bool indexed = false;
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
-    const auto [f, t] = detail::magnitude(v);
-    return detail::step(f, Ops<T>::both(t > T(0), v > T(0)), v);
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T, T v, std::uint64_t) const noexcept {
+    return Ops<T>::both(part > T(0), v > T(0));
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundUp&, const RoundUp&) = default;
 };
@@ -110,8 +133,12 @@ struct RoundTowardZero {
   static constexpr bool indexed = false;
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
-    return Ops<T>::copysign(Ops<T>::floor(Ops<T>::abs(v)), v);
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T, T, std::uint64_t) const noexcept {
+    return part < T(0);  // never
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundTowardZero&, const RoundTowardZero&) = default;
 };
@@ -122,12 +149,12 @@ struct RoundNearestExponent {
   static constexpr bool indexed = false;
 
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
-    using O = Ops<T>;
-    const T a = O::abs(v);
-    const T m =
-        O::select(a >= T(LaneScalar<T>(0x1.6a09e8p+0)), T(2), T(1));  // float 0x3FB504F4, the first above sqrt 2
-    return O::select(a == a, O::copysign(m, v), v);                   // NaN stays NaN
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
+    return part >= T(LaneScalar<T>(0x1.6a09e8p+0) - 1) * whole;  // float 0x3FB504F4, the first above sqrt 2
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundNearestExponent&, const RoundNearestExponent&) = default;
 };
@@ -144,12 +171,29 @@ struct RoundStochastic {
   RandomStream random{};
 
   template <class T>
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t i) const noexcept {
+    return Ops<T>::template uniform<Bits, Rounds>(random, i) * whole < part;
+  }
+  template <class T>
   RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i) const noexcept {
-    const T u = Ops<T>::template uniform<Bits, Rounds>(random, i);
-    const auto [f, t] = detail::magnitude(v);
-    return detail::step(f, u < t, v);
+    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundStochastic&, const RoundStochastic&) = default;
 };
+
+namespace detail {
+
+/// RoundStochastic for elements whose draws are at hand, already times a part of `whole`: see routes.hpp.
+template <class T>
+struct RoundDrawn {
+  T draw;
+
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
+    return draw * whole < part;
+  }
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i) const noexcept { return decide(*this, v, i); }
+};
+
+}  // namespace detail
 
 }  // namespace ristretto

@@ -25,12 +25,49 @@ struct Ops<xsimd::batch<float, Arch> > {
   RISTRETTO_HOST_DEVICE static Mask either(Mask a, Mask b) noexcept { return a | b; }
   RISTRETTO_HOST_DEVICE static Batch select(Mask mask, Batch a, Batch b) noexcept { return xsimd::select(mask, a, b); }
   RISTRETTO_HOST_DEVICE static Batch abs(Batch x) noexcept { return xsimd::abs(x); }
-  RISTRETTO_HOST_DEVICE static Batch copysign(Batch m, Batch s) noexcept { return xsimd::abs(m) | (s & Batch(-0.0f)); }
-  // Comparisons, not min and max: those differ between instruction sets when an operand is NaN.
-  RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept {
-    return select(x > hi, hi, select(x < lo, lo, x));
+  RISTRETTO_HOST_DEVICE static Batch copysign(Batch m, Batch s) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) {
+      constexpr int bits_of_second_where_third = 0xD8;
+      return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(m), _mm512_castps_si512(s),
+                                                           _mm512_set1_epi32(INT32_MIN), bits_of_second_where_third));
+    }
+#endif
+    return xsimd::abs(m) | (s & Batch(-0.0f));
   }
-  RISTRETTO_HOST_DEVICE static Batch max(Batch a, Batch b) noexcept { return select(a < b, b, a); }
+  RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept {
+    return lesser(hi, greater(lo, x));
+  }
+  RISTRETTO_HOST_DEVICE static Batch clamp_magnitude(Batch x, Batch lo, Batch hi) noexcept {
+#if defined(__AVX512DQ__)
+    if constexpr (Batch::size == 16) {
+      constexpr int least_magnitude = 2;  // of two, with the sign of the first
+      constexpr int greatest_magnitude = 3;
+      const __mmask16 number = x == x;  // the instruction would drop NaN
+      const Batch raised = _mm512_mask_range_ps(x, number, x, lo, greatest_magnitude);
+      return _mm512_mask_range_ps(raised, number, raised, hi, least_magnitude);
+    }
+#endif
+    return copysign(clamp(xsimd::abs(x), lo, hi), x);
+  }
+  RISTRETTO_HOST_DEVICE static Batch max(Batch a, Batch b) noexcept { return greater(b, a); }
+  RISTRETTO_HOST_DEVICE static Batch min(Batch a, Batch b) noexcept { return lesser(b, a); }
+  RISTRETTO_HOST_DEVICE static Batch add_product(Batch x, Batch a, Batch b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) return _mm512_fmadd_ps(a, b, x);
+#endif
+#if defined(__FMA__)
+    if constexpr (Batch::size == 8) return _mm256_fmadd_ps(a, b, x);
+#endif
+    return x + a * b;
+  }
+  RISTRETTO_HOST_DEVICE static Batch add_product_down(Batch x, Batch a, Batch b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) return _mm512_fmadd_round_ps(a, b, x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+#endif
+    const Batch sum = add_product(x, a, b);
+    return select(sum - a * b > x, from_bits(bits(sum) - Unsigned(1u)), sum);  // the difference is exact
+  }
   RISTRETTO_HOST_DEVICE static Batch binade(Batch x) noexcept { return x & Batch(Ops<float>::infinity); }
   RISTRETTO_HOST_DEVICE static Batch rint(Batch x) noexcept {
 #if defined(__AVX512F__)
@@ -45,6 +82,37 @@ struct Ops<xsimd::batch<float, Arch> > {
 #endif
     return xsimd::floor(a);
   }
+
+  RISTRETTO_HOST_DEVICE static Batch round_low_bits(Batch x, int d) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) {  // masks spare the selection, and the addition of a bit that is not set
+      const __m512i u = _mm512_castps_si512(x);
+      const __mmask16 number = x == x;
+      const __mmask16 odd = _mm512_mask_test_epi32_mask(number, u, _mm512_set1_epi32(1 << d));
+      __m512i sum = _mm512_mask_add_epi32(u, number, u, _mm512_set1_epi32((1 << (d - 1)) - 1));
+      sum = _mm512_mask_add_epi32(sum, odd, sum, _mm512_set1_epi32(1));
+      return _mm512_castsi512_ps(_mm512_mask_and_epi32(sum, number, sum, _mm512_set1_epi32(-(1 << d))));
+    }
+#endif
+    const Unsigned u = bits(x);
+    const Unsigned sum = u + low_bits(d - 1) + ((u >> d) & Unsigned(1u));
+    return select(x == x, from_bits(sum & ~low_bits(d)), x);
+  }
+  RISTRETTO_HOST_DEVICE static Batch clear_low_bits(Batch x, int d) noexcept {
+    return select(x == x, from_bits(bits(x) & ~low_bits(d)), x);
+  }
+  RISTRETTO_HOST_DEVICE static Batch low_part(Batch x, int d) noexcept {
+    const Unsigned low = bits(select(x == x, from_bits(bits(x) & low_bits(d)), Batch(0.0f)));
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) return _mm512_maskz_cvtepi32_ps(0xFFFF, low);
+#endif
+    return xsimd::to_float(bit_cast<std::int32_t>(low));
+  }
+  RISTRETTO_HOST_DEVICE static Batch step_low_bits(Batch x, Mask up, int d) noexcept {
+    const Batch step = from_bits(Unsigned(1u << d));
+    return from_bits(bits(x) + bits(select(up, step, Batch(0.0f))));
+  }
+
   template <int Bits, int Rounds>
   RISTRETTO_HOST_DEVICE static Batch uniform(const RandomStream& stream, std::uint64_t i) noexcept {
     constexpr std::size_t per_block = 128 / Bits;
@@ -57,6 +125,48 @@ struct Ops<xsimd::batch<float, Arch> > {
       }
     }
     return Batch::load_unaligned(draws + skipped);
+  }
+
+ private:
+  using Unsigned = xsimd::batch<std::uint32_t, Arch>;
+
+  template <class To, class From>
+  RISTRETTO_HOST_DEVICE static xsimd::batch<To, Arch> bit_cast(xsimd::batch<From, Arch> x) noexcept {
+#if XSIMD_VERSION_MAJOR >= 11
+    return xsimd::bitwise_cast<To>(x);
+#else
+    return xsimd::bitwise_cast<xsimd::batch<To, Arch> >(x);
+#endif
+  }
+  RISTRETTO_HOST_DEVICE static Unsigned bits(Batch x) noexcept { return bit_cast<std::uint32_t>(x); }
+  RISTRETTO_HOST_DEVICE static Batch from_bits(Unsigned u) noexcept { return bit_cast<float>(u); }
+  RISTRETTO_HOST_DEVICE static Unsigned low_bits(int d) noexcept { return Unsigned((1u << d) - 1); }
+
+  // The lesser and the greater of two, b where either is NaN. That is what the instructions of x86 give; those of
+  // others differ, so there comparisons decide.
+  RISTRETTO_HOST_DEVICE static Batch lesser(Batch a, Batch b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) return _mm512_maskz_min_ps(0xFFFF, a, b);
+#endif
+#if defined(__AVX__)
+    if constexpr (Batch::size == 8) return _mm256_min_ps(a, b);
+#endif
+#if defined(__SSE__)
+    if constexpr (Batch::size == 4) return _mm_min_ps(a, b);
+#endif
+    return select(a < b, a, b);
+  }
+  RISTRETTO_HOST_DEVICE static Batch greater(Batch a, Batch b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (Batch::size == 16) return _mm512_maskz_max_ps(0xFFFF, a, b);
+#endif
+#if defined(__AVX__)
+    if constexpr (Batch::size == 8) return _mm256_max_ps(a, b);
+#endif
+#if defined(__SSE__)
+    if constexpr (Batch::size == 4) return _mm_max_ps(a, b);
+#endif
+    return select(a > b, a, b);
   }
 };
 #endif

@@ -10,6 +10,60 @@
 
 namespace ristretto {
 
+namespace detail {
+
+/// The grid of a format for lanes of type T; of a user's format without one, the format.
+template <class T, class F>
+RISTRETTO_HOST_DEVICE constexpr auto grid_of(const F& format) noexcept {
+  if constexpr (requires { format.template grid<T>(); }) {
+    return format.template grid<T>();
+  } else {
+    return format;
+  }
+}
+
+/// Whether zeros of the format keep the sign of x; formats that do not say otherwise do.
+template <class F>
+inline constexpr bool keeps_sign_of_zero = !requires { requires !F::signed_zero; };
+
+/// v, or where y / q underflowed to 0 a small number with the sign of y, so that RoundUp and RoundDown still move.
+template <class T>
+RISTRETTO_HOST_DEVICE constexpr T keep_tiny(T v, T y) noexcept {
+  const T tiny = T(power_of_two<LaneScalar<T>>(Ops<LaneScalar<T>>::min_exponent));
+  return Ops<T>::select(Ops<T>::both(v == T(0), y != T(0)), Ops<T>::copysign(tiny, y), v);
+}
+
+/// What the three lines leave open for the result r: infinities, and the sign of zero.
+template <class F, class T>
+RISTRETTO_HOST_DEVICE constexpr T finish(const F& format, T r, T x) noexcept {
+  if constexpr (requires { format.overflow(r, x); }) r = format.overflow(r, x);
+  if constexpr (keeps_sign_of_zero<F>) {
+    return Ops<T>::copysign(r, x);  // no other result changes sign
+  } else {
+    return r + T(0);  // -0 + 0 is +0
+  }
+}
+
+/// The same for the magnitude of the result.
+template <class F, class T>
+RISTRETTO_HOST_DEVICE constexpr T finish_magnitude(const F& format, T r, T x) noexcept {
+  if constexpr (keeps_sign_of_zero<F>) {
+    return finish(format, r, x);  // which sets the sign
+  } else {
+    return finish(format, Ops<T>::copysign(r, x), x);
+  }
+}
+
+/// The three lines that define trimming.
+template <class F, class R, class T>
+RISTRETTO_HOST_DEVICE constexpr T trim_number(const F& format, const R& round, T x, std::uint64_t i) noexcept {
+  const T y = format.saturate(x);
+  const T q = format.quantum(y);
+  return finish(format, round(keep_tiny(y / q, y), i) * q, x);  // both scalings are exact: q is a power of two
+}
+
+}  // namespace detail
+
 /// Replaces a number by a value of the format, kept as a float (double, batch). NaN stays NaN, infinities saturate
 /// unless the format keeps them, and a zero result has the sign of x unless the format has one zero only.
 template <Format F, Rounding R = RoundNearest>
@@ -24,9 +78,7 @@ struct Trimmer {
   /// x trimmed; i is the index of x in its tensor (of lane 0, when T is a batch).
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr T operator()(T x, std::uint64_t i) const noexcept {
-    const T y = format.saturate(x);
-    const T q = format.quantum(y);
-    return finish(round(quanta(y, q), i) * q, x);  // both scalings are exact: q is a power of two
+    return detail::trim_number(detail::grid_of<T>(format), round, x, i);
   }
 
   /// x trimmed, for roundings without randomness; so a Trimmer works in `unaryExpr` and std::transform.
@@ -39,27 +91,6 @@ struct Trimmer {
   }
 
   friend constexpr bool operator==(const Trimmer&, const Trimmer&) = default;
-
- private:
-  /// y / q; where it would underflow it stays a small number with the sign of y, so that RoundUp and RoundDown still
-  /// move.
-  template <class T>
-  RISTRETTO_HOST_DEVICE static constexpr T quanta(T y, T q) noexcept {
-    const T tiny = T(power_of_two<LaneScalar<T>>(Ops<LaneScalar<T>>::min_exponent));
-    const T v = y / q;
-    return Ops<T>::select(Ops<T>::both(v == T(0), y != T(0)), Ops<T>::copysign(tiny, y), v);
-  }
-
-  /// What the three lines leave open: infinities, and the sign of zero.
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T finish(T r, T x) const noexcept {
-    if constexpr (requires { format.overflow(r, x); }) r = format.overflow(r, x);
-    if constexpr (requires { requires !F::signed_zero; }) {
-      return r + T(0);  // -0 + 0 is +0
-    } else {
-      return Ops<T>::copysign(r, x);  // no other result changes sign
-    }
-  }
 };
 template <Format F>
 Trimmer(F) -> Trimmer<F>;

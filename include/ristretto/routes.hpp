@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Faster routes to the bits of the three lines. Each says when it leads there; tests compare them over all floats.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include <ristretto/trimmer.hpp>
+
+namespace ristretto::detail {
+
+// A route is a struct with `T operator()(T x, round, i)` for lanes of floats, made once for a span: it holds the grid
+// of its format, and what else does not depend on x.
+
+// RoundDrawn brings draws that are multiplied by the route's draw_scale(), so that `whole` can be what is at hand.
+
+template <class R>
+inline constexpr bool is_drawn = false;
+template <class T>
+inline constexpr bool is_drawn<RoundDrawn<T>> = true;
+
+/// The three lines themselves.
+template <class Grid>
+struct ThreeLines {
+  Grid grid;
+
+  static constexpr float draw_scale() noexcept { return 1; }
+
+  template <class T, class R>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T x, const R& round, std::uint64_t i) const noexcept {
+    return trim_number(grid, round, x, i);
+  }
+};
+
+/// No division: a number is rounded where its sum with one whose last place is q ends. To nearest with 1.5 * 2^23 q
+/// added to y, where |y| <= 2^22 q; down with 2^23 q added to |y|, where |y| < 2^23 q. Fused or not, products are exact.
+template <class Grid, class T>
+struct ByAddition {
+  Grid grid;
+  float scale;  ///< grid.per_leading
+  T factor = T(0x1p23f) * grid.per_leading;
+
+  constexpr float draw_scale() const noexcept { return scale; }
+
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T x, RoundNearest, std::uint64_t) const noexcept {
+    const T y = grid.saturate(x);
+    const T leading = grid.leading(y);
+    const T half_more = T(1.5f) * factor;
+    const T sum = Ops<T>::add_product(y, leading, half_more);
+    return finish(grid, Ops<T>::add_product(sum, leading, -half_more), x);
+  }
+  template <class R>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T x, const R& round, std::uint64_t i) const noexcept {
+    const T a = saturated_magnitude(x);
+    const T leading = grid.leading(a);
+    const T below = Ops<T>::add_product(Ops<T>::add_product_down(a, leading, factor), leading, -factor);
+    const T above = Ops<T>::add_product(below, leading, grid.per_leading);
+    const T whole = is_drawn<R> ? leading : leading * grid.per_leading;
+    return finish_magnitude(grid, Ops<T>::select(round.up(a - below, whole, x, i), above, below), x);
+  }
+
+ private:
+  RISTRETTO_HOST_DEVICE constexpr T saturated_magnitude(T x) const noexcept {
+    if constexpr (requires { grid.saturate_magnitude(x); }) {
+      return grid.saturate_magnitude(Ops<T>::abs(x));
+    } else {
+      return Ops<T>::abs(grid.saturate(x));
+    }
+  }
+};
+
+/// On the bits of y, where the grid is all floats whose d lowest fraction bits are zero. Keeps signs, also of zero.
+template <class Grid>
+struct ByBits {
+  Grid grid;
+  int d;
+
+  constexpr float draw_scale() const noexcept { return power_of_two<float>(d); }
+
+  template <class T, class R>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T x, const R& round, std::uint64_t i) const noexcept {
+    const T r = rounded(grid.saturate(x), round, i);
+    if constexpr (requires { grid.overflow(r, x); } || !keeps_sign_of_zero<Grid>) return finish(grid, r, x);
+    return r;
+  }
+
+ private:
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T rounded(T y, RoundNearest, std::uint64_t) const noexcept {
+    return Ops<T>::round_low_bits(y, d);
+  }
+  template <class T, class R>
+  RISTRETTO_HOST_DEVICE constexpr T rounded(T y, const R& round, std::uint64_t i) const noexcept {
+    const T whole = is_drawn<R> ? T(1) : T(power_of_two<float>(d));
+    return Ops<T>::step_low_bits(Ops<T>::clear_low_bits(y, d), round.up(Ops<T>::low_part(y, d), whole, y, i), d);
+  }
+};
+
+/// use(route) with the fastest route of this format and rounding for lanes T of floats.
+template <class T, class R, class F, class Use>
+RISTRETTO_HOST_DEVICE constexpr decltype(auto) with_route(const F& format, Use&& use) {
+  constexpr bool nearest = std::is_same_v<R, RoundNearest>;
+  const auto grid = grid_of<T>(format);
+  using Grid = std::remove_const_t<decltype(grid)>;
+  if constexpr (nearest || Deciding<R, float>) {
+    if constexpr (requires { format.low_bits(); }) {
+      const int d = format.low_bits();
+      const bool parity_in_fraction = d < Ops<float>::fraction_bits;  // else ties to even would look at the exponent
+      if (d > 0 && (parity_in_fraction || !nearest)) return use(ByBits<Grid>{grid, d});
+    }
+    if constexpr (requires { format.quantum_exponents(); }) {
+      const auto [least, greatest] = format.quantum_exponents();
+      // Room for the number added, and for products of quanta and draws.
+      if (format.digits() <= 22 && greatest + 24 <= Ops<float>::max_exponent && least >= -100) {
+        return use(ByAddition<Grid, T>{grid, grid_of<float>(format).per_leading});
+      }
+    }
+  }
+  return use(ThreeLines<Grid>{grid});
+}
+
+}  // namespace ristretto::detail
