@@ -363,11 +363,11 @@ struct PowersOfTwoGrid {
   T per_leading;  ///< 1: the quantum is the leading power of two
 
   RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
-    if constexpr (Zero) {
-      return Ops<T>::clamp(x, -largest, largest);
-    } else {
-      return Ops<T>::clamp_magnitude(x, smallest, largest);
-    }
+    return Ops<T>::copysign(saturate_magnitude(Ops<T>::abs(x)), x);
+  }
+  /// The same for x >= 0 or NaN.
+  RISTRETTO_HOST_DEVICE constexpr T saturate_magnitude(T x) const noexcept {
+    return Zero ? Ops<T>::min(x, largest) : Ops<T>::clamp(x, smallest, largest);
   }
   RISTRETTO_HOST_DEVICE constexpr T leading(T y) const noexcept {
     return Zero ? quantum(y) : Ops<T>::binade(y);  // without a zero, nothing saturated is below 2^Min

@@ -59,10 +59,6 @@ struct ScalarOps {
   }
   /// x limited to [lo, hi]; NaN stays NaN.
   RISTRETTO_HOST_DEVICE static constexpr S clamp(S x, S lo, S hi) noexcept { return x > hi ? hi : x < lo ? lo : x; }
-  /// x with a magnitude limited to [lo, hi], 0 <= lo; NaN stays NaN.
-  RISTRETTO_HOST_DEVICE static constexpr S clamp_magnitude(S x, S lo, S hi) noexcept {
-    return copysign(clamp(abs(x), lo, hi), x);
-  }
   /// The larger and the smaller of two numbers (neither NaN, or a NaN in a, which stays).
   RISTRETTO_HOST_DEVICE static constexpr S max(S a, S b) noexcept { return a < b ? b : a; }
   RISTRETTO_HOST_DEVICE static constexpr S min(S a, S b) noexcept { return b < a ? b : a; }

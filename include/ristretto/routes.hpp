@@ -32,22 +32,21 @@ struct ThreeLines {
   }
 };
 
-/// No division: a number is rounded where its sum with one whose last place is q ends. To nearest with 1.5 * 2^23 q
-/// added to y, where |y| <= 2^22 q; down with 2^23 q added to |y|, where |y| < 2^23 q. Fused or not, products are exact.
+/// No division: |y| is rounded where its sum with 2^23 q ends, to nearest or down. Where |y| <= 2^23 q, so that the last
+/// place of the sum is q. Products are exact, fused or not.
 template <class Grid, class T>
 struct ByAddition {
   Grid grid;
-  float scale;  ///< grid.per_leading
-  T factor = T(0x1p23f) * grid.per_leading;
+  float scale;                              ///< grid.per_leading
+  T factor = T(0x1p23f) * grid.per_leading;  ///< 2^23 q is so many times the leading power of two
 
   constexpr float draw_scale() const noexcept { return scale; }
 
   RISTRETTO_HOST_DEVICE constexpr T operator()(T x, RoundNearest, std::uint64_t) const noexcept {
-    const T y = grid.saturate(x);
-    const T leading = grid.leading(y);
-    const T half_more = T(1.5f) * factor;
-    const T sum = Ops<T>::add_product(y, leading, half_more);
-    return finish(grid, Ops<T>::add_product(sum, leading, -half_more), x);
+    const T a = saturated_magnitude(x);
+    const T leading = grid.leading(a);
+    const T sum = Ops<T>::add_product(a, leading, factor);  // ties to even, as q is the last place
+    return finish_magnitude(grid, Ops<T>::add_product(sum, leading, -factor), x);
   }
   template <class R>
   RISTRETTO_HOST_DEVICE constexpr T operator()(T x, const R& round, std::uint64_t i) const noexcept {
@@ -103,17 +102,17 @@ RISTRETTO_HOST_DEVICE constexpr decltype(auto) with_route(const F& format, Use&&
   const auto grid = grid_of<T>(format);
   using Grid = std::remove_const_t<decltype(grid)>;
   if constexpr (nearest || Deciding<R, float>) {
+    if constexpr (requires { format.quantum_exponents(); }) {
+      const auto [least, greatest] = format.quantum_exponents();
+      // Room for 2^24 q, and for products of quanta and draws.
+      if (format.digits() <= 23 && greatest + 24 <= Ops<float>::max_exponent && least >= -100) {
+        return use(ByAddition<Grid, T>{grid, grid_of<float>(format).per_leading});
+      }
+    }
     if constexpr (requires { format.low_bits(); }) {
       const int d = format.low_bits();
       const bool parity_in_fraction = d < Ops<float>::fraction_bits;  // else ties to even would look at the exponent
       if (d > 0 && (parity_in_fraction || !nearest)) return use(ByBits<Grid>{grid, d});
-    }
-    if constexpr (requires { format.quantum_exponents(); }) {
-      const auto [least, greatest] = format.quantum_exponents();
-      // Room for the number added, and for products of quanta and draws.
-      if (format.digits() <= 22 && greatest + 24 <= Ops<float>::max_exponent && least >= -100) {
-        return use(ByAddition<Grid, T>{grid, grid_of<float>(format).per_leading});
-      }
     }
   }
   return use(ThreeLines<Grid>{grid});

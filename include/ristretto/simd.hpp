@@ -38,18 +38,6 @@ struct Ops<xsimd::batch<float, Arch> > {
   RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept {
     return lesser(hi, greater(lo, x));
   }
-  RISTRETTO_HOST_DEVICE static Batch clamp_magnitude(Batch x, Batch lo, Batch hi) noexcept {
-#if defined(__AVX512DQ__)
-    if constexpr (Batch::size == 16) {
-      constexpr int least_magnitude = 2;  // of two, with the sign of the first
-      constexpr int greatest_magnitude = 3;
-      const __mmask16 number = x == x;  // the instruction would drop NaN
-      const Batch raised = _mm512_mask_range_ps(x, number, x, lo, greatest_magnitude);
-      return _mm512_mask_range_ps(raised, number, raised, hi, least_magnitude);
-    }
-#endif
-    return copysign(clamp(xsimd::abs(x), lo, hi), x);
-  }
   RISTRETTO_HOST_DEVICE static Batch max(Batch a, Batch b) noexcept { return greater(b, a); }
   RISTRETTO_HOST_DEVICE static Batch min(Batch a, Batch b) noexcept { return lesser(b, a); }
   RISTRETTO_HOST_DEVICE static Batch add_product(Batch x, Batch a, Batch b) noexcept {
@@ -85,13 +73,12 @@ struct Ops<xsimd::batch<float, Arch> > {
 
   RISTRETTO_HOST_DEVICE static Batch round_low_bits(Batch x, int d) noexcept {
 #if defined(__AVX512F__)
-    if constexpr (Batch::size == 16) {  // masks spare the selection, and the addition of a bit that is not set
+    if constexpr (Batch::size == 16) {  // masks spare the selection, and adding a bit that is not set
       const __m512i u = _mm512_castps_si512(x);
-      const __mmask16 number = x == x;
-      const __mmask16 odd = _mm512_mask_test_epi32_mask(number, u, _mm512_set1_epi32(1 << d));
-      __m512i sum = _mm512_mask_add_epi32(u, number, u, _mm512_set1_epi32((1 << (d - 1)) - 1));
+      const __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(1 << d));
+      __m512i sum = _mm512_add_epi32(u, _mm512_set1_epi32((1 << (d - 1)) - 1));
       sum = _mm512_mask_add_epi32(sum, odd, sum, _mm512_set1_epi32(1));
-      return _mm512_castsi512_ps(_mm512_mask_and_epi32(sum, number, sum, _mm512_set1_epi32(-(1 << d))));
+      return _mm512_castsi512_ps(_mm512_mask_and_epi32(u, x == x, sum, _mm512_set1_epi32(-(1 << d))));
     }
 #endif
     const Unsigned u = bits(x);

@@ -33,12 +33,29 @@ namespace detail {
 
 /// out[k] = trimmer(in[k], first + k) for k < n; in and out are the same array or do not overlap.
 template <class Arch, class F, class R>
-void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R> trimmer, std::uint64_t first,
-                 Stores) noexcept {
+void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
+                 std::uint64_t first) noexcept {
   for (std::size_t k = 0; k < n; ++k) out[k] = trimmer(in[k], first + k);
 }
 
 #else
+
+/// Stores a batch as usual, or past the caches: then `to` is aligned to a batch.
+template <bool streaming, class Arch>
+RISTRETTO_HOST_DEVICE void store(xsimd::batch<float, Arch> x, float* to) noexcept {
+  if constexpr (streaming) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(x) == 64) return _mm512_stream_ps(to, x);
+#endif
+#if defined(__AVX__)
+    if constexpr (sizeof(x) == 32) return _mm256_stream_ps(to, x);
+#endif
+#if defined(__SSE__)
+    if constexpr (sizeof(x) == 16) return _mm_stream_ps(to, x);
+#endif
+  }
+  x.store_unaligned(to);
+}
 
 /// Trims groups of batches. The draws of a group are made together, so groups of indexed roundings start at multiples
 /// of their size.
@@ -52,16 +69,17 @@ struct Groups {
   R round;
 
   /// One group, whose first element has the index i.
+  template <bool streaming>
   RISTRETTO_HOST_DEVICE void trim(const float* in, float* out, std::uint64_t i) const noexcept {
-    trim(in, out, i, std::make_index_sequence<batches>());
+    trim<streaming>(in, out, i, std::make_index_sequence<batches>());
   }
 
  private:
-  template <std::size_t... b>
+  template <bool streaming, std::size_t... b>
   RISTRETTO_HOST_DEVICE void trim(const float* in, float* out, std::uint64_t i,
                                   std::index_sequence<b...>) const noexcept {
     const Batch x[] = {Batch::load_unaligned(in + b * Batch::size)...};
-    (route(x[b], round, i + b * Batch::size).store_unaligned(out + b * Batch::size), ...);
+    (store<streaming, Arch>(route(x[b], round, i + b * Batch::size), out + b * Batch::size), ...);
   }
 };
 
@@ -75,16 +93,18 @@ struct Groups<Arch, Route, RoundStochastic<Bits, Rounds>> {
   Route route;
   RoundStochastic<Bits, Rounds> round;
 
+  template <bool streaming>
   RISTRETTO_HOST_DEVICE void trim(const float* in, float* out, std::uint64_t i) const noexcept {
-    trim(in, out, Draws(round.random, i, route.draw_scale()), std::make_index_sequence<Draws::batches>());
+    const Draws draws(round.random, i, route.draw_scale());
+    trim<streaming>(in, out, draws, std::make_index_sequence<Draws::batches>());
   }
 
  private:
-  template <std::size_t... b>
+  template <bool streaming, std::size_t... b>
   RISTRETTO_HOST_DEVICE void trim(const float* in, float* out, const Draws& draws,
                                   std::index_sequence<b...>) const noexcept {
-    (route(Batch::load_unaligned(in + b * Batch::size), RoundDrawn<Batch>{draws.draw[b]}, 0)
-         .store_unaligned(out + b * Batch::size),
+    (store<streaming, Arch>(route(Batch::load_unaligned(in + b * Batch::size), RoundDrawn<Batch>{draws.draw[b]}, 0),
+                            out + b * Batch::size),
      ...);
   }
 };
@@ -95,27 +115,78 @@ template <class G>
 void trim_part(G groups, const float* in, float* out, std::size_t n, std::size_t offset, std::uint64_t i) noexcept {
   float group[G::size] = {};
   std::copy(in, in + n, group + offset);
-  groups.trim(group, group, i);
+  groups.template trim<false>(group, group, i);
   std::copy(group + offset, group + offset + n, out);
 }
 
+/// How many floats lie between p and the next cache line.
+inline std::size_t floats_to_line(const float* p) noexcept {
+  return (0 - reinterpret_cast<std::uintptr_t>(p)) % 64 / sizeof(float);
+}
+
+/// out[k] = in[k] trimmed as element first + k, for k < n.
+template <bool streaming, bool indexed, class G>
+void trim_groups(G groups, const float* in, float* out, std::size_t n, std::uint64_t first) noexcept {
+  std::size_t k = 0;
+  // Groups of indexed roundings start where groups of draws do, others where cache lines of the output do.
+  const std::size_t offset = indexed ? first % G::size : (G::size - floats_to_line(out)) % G::size;
+  if (offset > 0) {
+    k = std::min(n, G::size - offset);
+    trim_part(groups, in, out, k, offset, first - offset);
+  }
+  for (; n - k >= G::size; k += G::size) groups.template trim<streaming>(in + k, out + k, first + k);
+  if (k < n) trim_part(groups, in + k, out + k, n - k, 0, first + k);
+}
+
 /// out[k] = trimmer(in[k], first + k) for k < n; in and out are the same array or do not overlap.
-template <class Arch, class F, class R>
-void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R> trimmer, std::uint64_t first,
-                 Stores) noexcept {
-  with_route<xsimd::batch<float, Arch>, R>(trimmer.format, [=](auto route) {
-    using G = Groups<Arch, decltype(route), R>;
-    const G groups{route, trimmer.round};
-    std::size_t k = 0;
-    if constexpr (R::indexed) {
-      if (const std::size_t offset = first % G::size) {
-        k = std::min(n, G::size - offset);
-        trim_part(groups, in, out, k, offset, first - offset);
-      }
-    }
-    for (; n - k >= G::size; k += G::size) groups.trim(in + k, out + k, first + k);
-    if (k < n) trim_part(groups, in + k, out + k, n - k, 0, first + k);
+template <class Arch, bool streaming, class F, class R>
+void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
+                 std::uint64_t first) noexcept {
+  with_route<xsimd::batch<float, Arch>, R>(trimmer.format, [&](auto route) {
+    const Groups<Arch, decltype(route), R> groups{route, trimmer.round};
+    trim_groups<streaming, R::indexed>(groups, in, out, n, first);
   });
+}
+
+/// trim_floats past the caches, for groups of draws that do not start at cache lines of the output: piece by piece into
+/// a buffer, from there whole lines.
+template <class Arch, class F, class R>
+void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
+                         std::uint64_t first) noexcept {
+  constexpr std::size_t line = 16;
+  constexpr std::size_t piece = 1024;
+  using Batch = xsimd::batch<float, Arch>;
+  std::size_t k = std::min(n, floats_to_line(out));
+  trim_floats<Arch, false>(in, out, k, trimmer, first);
+  alignas(64) float buffer[line + piece];
+  std::size_t held = 0;  // trimmed and not yet written: the start of a line
+  while (k < n) {
+    const std::size_t count = std::min(n - k, piece - (first + k) % piece);  // pieces end where groups of draws do
+    trim_floats<Arch, false>(in + k, buffer + held, count, trimmer, first + k);
+    float* to = out + k - held;
+    const std::size_t whole = (held + count) / line * line;
+    for (std::size_t j = 0; j < whole; j += Batch::size) {
+      store<true, Arch>(Batch::load_aligned(buffer + j), to + j);
+    }
+    k += count;
+    held = held + count - whole;
+    std::copy(buffer + whole, buffer + whole + held, buffer);
+  }
+  std::copy(buffer, buffer + held, out + n - held);
+}
+
+/// trim_floats past the caches.
+template <class Arch, class F, class R>
+void stream_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
+                   std::uint64_t first) noexcept {
+  if (!R::indexed || floats_to_line(out) == (0 - first) % 16) {
+    trim_floats<Arch, true>(in, out, n, trimmer, first);
+  } else {
+    trim_through_buffer<Arch>(in, out, n, trimmer, first);
+  }
+#if defined(__SSE__)
+  _mm_sfence();  // what others are told after this, they find written
+#endif
 }
 
 #endif
@@ -139,7 +210,14 @@ template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const float> in, std::span<float> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0,
           Stores stores = Stores::by_size) {
   detail::check_sizes(in, out);
-  detail::trim_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first, stores);
+  if (stores == Stores::by_size) {
+    stores = in.data() != out.data() && in.size() >= streaming_floats ? Stores::streaming : Stores::cached;
+  }
+  if (stores == Stores::streaming) {
+    detail::stream_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first);
+  } else {
+    detail::trim_floats<Arch, false>(in.data(), out.data(), in.size(), trimmer, first);
+  }
 }
 template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const double> in, std::span<double> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
