@@ -35,6 +35,10 @@ struct Ops<xsimd::batch<float, Arch> > {
 #endif
     return xsimd::abs(m) | (s & Batch(-0.0f));
   }
+  RISTRETTO_HOST_DEVICE static Batch with_sign(Batch m, Batch s) noexcept {
+    if constexpr (Batch::size == 16) return copysign(m, s);  // one instruction
+    return m | (s & Batch(-0.0f));
+  }
   RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept {
     return lesser(hi, greater(lo, x));
   }
@@ -54,7 +58,11 @@ struct Ops<xsimd::batch<float, Arch> > {
     if constexpr (Batch::size == 16) return _mm512_fmadd_round_ps(a, b, x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
 #endif
     const Batch sum = add_product(x, a, b);
-    return select(sum - a * b > x, from_bits(bits(sum) - Unsigned(1u)), sum);  // the difference is exact
+    const Mask too_large = add_product(sum, a, -b) > x;  // the difference is exact
+#if defined(__SSE2__)
+    if constexpr (Batch::size < 16) return from_bits(bits(sum) + bits(Batch(too_large.data)));  // a set mask is -1
+#endif
+    return select(too_large, from_bits(bits(sum) - Unsigned(1u)), sum);
   }
   RISTRETTO_HOST_DEVICE static Batch binade(Batch x) noexcept { return x & Batch(Ops<float>::infinity); }
   RISTRETTO_HOST_DEVICE static Batch rint(Batch x) noexcept {

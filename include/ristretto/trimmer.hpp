@@ -47,11 +47,9 @@ RISTRETTO_HOST_DEVICE constexpr T finish(const F& format, T r, T x) noexcept {
 /// The same for the magnitude of the result.
 template <class F, class T>
 RISTRETTO_HOST_DEVICE constexpr T finish_magnitude(const F& format, T r, T x) noexcept {
-  if constexpr (keeps_sign_of_zero<F>) {
-    return finish(format, r, x);  // which sets the sign
-  } else {
-    return finish(format, Ops<T>::copysign(r, x), x);
-  }
+  if constexpr (requires { format.overflow(r, x); }) r = format.overflow(r, x);
+  r = Ops<T>::with_sign(r, x);
+  return keeps_sign_of_zero<F> ? r : r + T(0);
 }
 
 /// The three lines that define trimming.
