@@ -21,7 +21,7 @@ namespace ristretto {
 
 // The index of an element is its place in storage order, as if the object were copied to a contiguous one of its own
 // kind: a strided block gives the bits of its copy. Of a row-major matrix or tensor that is the row-major index. A
-// Trimmer whose rounding draws no random numbers also works lazily: x.unaryExpr(trimmer).
+// Trimmer whose rounding draws no random numbers also works lazily, on Eigen's packets: x.unaryExpr(trimmer).
 
 namespace detail {
 
@@ -121,14 +121,35 @@ bool takes_shape(const In& in, const Out& out) {
   }
 }
 
-/// out = in, resized where out may be; throws std::invalid_argument where it may not and the shapes differ.
+/// Throws std::invalid_argument where out can neither be resized nor has the shape of in.
 template <EigenObject In, EigenObject Out>
-void assign(const In& in, Out& out) {
+void check_shapes(const In& in, const Out& out) {
   if (!takes_shape(in, out)) {
     throw std::invalid_argument("ristretto::trim: the input is " + to_text(shape(in)) + " and the output " +
                                 to_text(shape(out)) + "; give them equal shapes");
   }
-  out = in;
+}
+
+/// Whether X is a tensor or a plain matrix: elements without gaps, in storage order.
+template <class X>
+concept Contiguous = EigenTensor<X> || std::is_base_of_v<Eigen::PlainObjectBase<X>, X>;
+
+/// trim_spans(span of in, span of out) once out has the shape of in, or trim_in_place(out) once out = in.
+template <EigenObject In, EigenObject Out, class TrimSpans, class TrimInPlace>
+void trim_copy(const In& in, Out& out, TrimSpans trim_spans, TrimInPlace trim_in_place) {
+  check_shapes(in, out);
+  if constexpr (Contiguous<In> && std::is_same_v<In, Out>) {
+    if constexpr (requires { out.resize(in.dimensions()); }) {
+      out.resize(in.dimensions());
+    } else if constexpr (!EigenTensor<In>) {
+      out.resize(in.rows(), in.cols());
+    }
+    const auto size = static_cast<std::size_t>(in.size());
+    trim_spans(std::span<const typename In::Scalar>(in.data(), size), std::span<typename In::Scalar>(out.data(), size));
+  } else {
+    out = in;
+    trim_in_place(out);
+  }
 }
 
 }  // namespace detail
@@ -149,13 +170,92 @@ void trim(X&& x, const AnyFormat& format, const R& round = {}, std::uint64_t fir
 /// shape.
 template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, class F, class R>
 void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
-  detail::assign(in, out);
-  trim<Arch>(out, trimmer, first);
+  detail::trim_copy(
+      in, out, [&](auto from, auto to) { trim<Arch>(from, to, trimmer, first); },
+      [&](auto& copy) { trim<Arch>(copy, trimmer, first); });
 }
 template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, Rounding R = RoundNearest>
 void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
-  detail::assign(in, out);
-  trim<Arch>(out, format, round, first);
+  detail::trim_copy(
+      in, out, [&](auto from, auto to) { trim<Arch>(from, to, format, round, first); },
+      [&](auto& copy) { trim<Arch>(copy, format, round, first); });
+}
+
+#if defined(EIGEN_USE_THREADS)
+
+// With the threads of a device. Each piece is trimmed as what it is of the whole, so the bits are those of one thread;
+// arrays that are too small to gain from threads (some 2^16 floats) stay on the caller's.
+
+/// out[k] = in[k] trimmed as element first + k. Returns when all is done.
+template <class Arch = DefaultArch, class F, class R>
+void trim(const Eigen::ThreadPoolDevice& device, std::span<const float> in, std::span<float> out,
+          const Trimmer<F, R>& trimmer, std::uint64_t first = 0, Stores stores = Stores::by_size) {
+  detail::check_sizes(in, out);
+  const Eigen::TensorOpCost per_element(sizeof(float), sizeof(float), R::indexed ? 1.0 : 0.25);
+  const auto whole_groups = [](Eigen::Index size) { return (size + 4095) / 4096 * 4096; };
+  stores = detail::chosen_stores(in, out, stores);
+  device.parallelFor(static_cast<Eigen::Index>(in.size()), per_element, whole_groups,
+                     [&](Eigen::Index begin, Eigen::Index end) {
+                       const auto k = static_cast<std::size_t>(begin);
+                       const auto count = static_cast<std::size_t>(end - begin);
+                       trim<Arch>(in.subspan(k, count), out.subspan(k, count), trimmer, first + k, stores);
+                     });
+}
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
+void trim(const Eigen::ThreadPoolDevice& device, std::span<const float> in, std::span<float> out,
+          const AnyFormat& format, const R& round = {}, std::uint64_t first = 0, Stores stores = Stores::by_size) {
+  detail::visit_trimmer(format, round,
+                        [&](const auto& trimmer) { trim<Arch>(device, in, out, trimmer, first, stores); });
+}
+
+/// Trims a tensor or matrix of floats in place; of one with gaps, each run without.
+template <class Arch = DefaultArch, detail::EigenObject X, class F, class R>
+void trim(const Eigen::ThreadPoolDevice& device, X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
+  detail::for_each_run(
+      x, first, [&](std::span<float> run, std::uint64_t index) { trim<Arch>(device, run, run, trimmer, index); });
+}
+template <class Arch = DefaultArch, detail::EigenObject X, Rounding R = RoundNearest>
+void trim(const Eigen::ThreadPoolDevice& device, X&& x, const AnyFormat& format, const R& round = {},
+          std::uint64_t first = 0) {
+  detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(device, x, trimmer, first); });
+}
+
+#endif
+
+namespace detail {
+
+/// Whether xsimd has a batch for each packet of floats that Eigen may ask for.
+#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+inline constexpr bool knows_packets = false;
+#else
+template <class Packet>
+using PacketBatch = xsimd::make_sized_batch_t<float, Eigen::internal::unpacket_traits<Packet>::size>;
+inline constexpr bool knows_packets = std::is_convertible_v<Eigen::internal::packet_traits<float>::type,
+                                                            xsimd::batch<float>::register_type>;
+#endif
+
+}  // namespace detail
+
+template <Format F, Rounding R>
+template <class Packet>
+RISTRETTO_HOST_DEVICE Packet Trimmer<F, R>::packetOp(const Packet& x) const noexcept {
+  using Scalar = typename Eigen::internal::unpacket_traits<Packet>::type;
+#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+  if constexpr (std::is_same_v<Scalar, float>) {
+    using Batch = detail::PacketBatch<Packet>;
+    return detail::with_route<Batch, R>(format, [&](auto route) -> Packet { return route(Batch(x), round, 0); });
+  }
+#endif
+  Scalar lanes[Eigen::internal::unpacket_traits<Packet>::size];
+  Eigen::internal::pstoreu(lanes, x);
+  for (Scalar& lane : lanes) lane = (*this)(lane);
+  return Eigen::internal::ploadu<Packet>(lanes);
 }
 
 }  // namespace ristretto
+
+/// Tells Eigen that a Trimmer without randomness takes packets.
+template <class F, class R>
+struct Eigen::internal::functor_traits<ristretto::Trimmer<F, R>> {
+  enum { Cost = 8 * NumTraits<float>::AddCost, PacketAccess = !R::indexed && ristretto::detail::knows_packets };
+};

@@ -99,23 +99,22 @@ struct ByBits {
 template <class T, class R, class F, class Use>
 RISTRETTO_HOST_DEVICE constexpr decltype(auto) with_route(const F& format, Use&& use) {
   constexpr bool nearest = std::is_same_v<R, RoundNearest>;
-  const auto grid = grid_of<T>(format);
-  using Grid = std::remove_const_t<decltype(grid)>;
+  using Grid = decltype(grid_of<T>(format));
   if constexpr (nearest || Deciding<R, float>) {
     if constexpr (requires { format.quantum_exponents(); }) {
       const auto [least, greatest] = format.quantum_exponents();
       // Room for 2^24 q, and for products of quanta and draws.
       if (format.digits() <= 23 && greatest + 24 <= Ops<float>::max_exponent && least >= -100) {
-        return use(ByAddition<Grid, T>{grid, grid_of<float>(format).per_leading});
+        return use(ByAddition<Grid, T>{grid_of<T>(format), grid_of<float>(format).per_leading});
       }
     }
     if constexpr (requires { format.low_bits(); }) {
       const int d = format.low_bits();
       const bool parity_in_fraction = d < Ops<float>::fraction_bits;  // else ties to even would look at the exponent
-      if (d > 0 && (parity_in_fraction || !nearest)) return use(ByBits<Grid>{grid, d});
+      if (d > 0 && (parity_in_fraction || !nearest)) return use(ByBits<Grid>{grid_of<T>(format), d});
     }
   }
-  return use(ThreeLines<Grid>{grid});
+  return use(ThreeLines<Grid>{grid_of<T>(format)});
 }
 
 }  // namespace ristretto::detail

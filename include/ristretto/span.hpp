@@ -199,6 +199,11 @@ void check_sizes(std::span<In> in, std::span<Out> out) {
   }
 }
 
+inline Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
+  if (stores != Stores::by_size) return stores;
+  return in.data() != out.data() && out.size() >= streaming_floats ? Stores::streaming : Stores::cached;
+}
+
 }  // namespace detail
 
 // Every trim takes `first`, the index of the first element in its tensor: a tensor may be split anywhere, and each
@@ -210,10 +215,7 @@ template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const float> in, std::span<float> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0,
           Stores stores = Stores::by_size) {
   detail::check_sizes(in, out);
-  if (stores == Stores::by_size) {
-    stores = in.data() != out.data() && in.size() >= streaming_floats ? Stores::streaming : Stores::cached;
-  }
-  if (stores == Stores::streaming) {
+  if (detail::chosen_stores(in, out, stores) == Stores::streaming) {
     detail::stream_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first);
   } else {
     detail::trim_floats<Arch, false>(in.data(), out.data(), in.size(), trimmer, first);

@@ -88,6 +88,10 @@ struct Trimmer {
     return (*this)(x, 0);
   }
 
+  /// x trimmed lane by lane, under the name by which Eigen asks for it; eigen.hpp has it.
+  template <class Packet>
+  RISTRETTO_HOST_DEVICE Packet packetOp(const Packet& x) const noexcept;
+
   friend constexpr bool operator==(const Trimmer&, const Trimmer&) = default;
 };
 template <Format F>
