@@ -2,15 +2,12 @@
 // How fast tensors are trimmed and observed: nanoseconds an element, beside memcpy and the plainest loops, in one run.
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -37,6 +34,7 @@
 #endif
 
 #include "machine.hpp"
+#include "result_file.hpp"
 
 namespace {
 
@@ -457,38 +455,6 @@ void report(const std::vector<Row>& rows, const Arrays& arrays, nlohmann::json& 
   }
   std::fflush(stdout);
 }
-
-/// A file that is written whole or not at all: under another name until it is complete. Opened early, so that a path
-/// that cannot be written is known before the work.
-class ResultFile {
- public:
-  explicit ResultFile(const std::string& path) : path_(path) {
-    if (path.empty()) return;
-    if (std::filesystem::is_directory(path)) throw std::runtime_error("--json: " + path + " is a folder; name a file");
-    file_.open(unfinished(), std::ios::binary);
-    if (!file_) throw std::runtime_error("--json: " + unfinished() + " cannot be written: " + std::strerror(errno));
-  }
-  ResultFile(const ResultFile&) = delete;
-  ResultFile& operator=(const ResultFile&) = delete;
-  ~ResultFile() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove(unfinished(), ignored);  // there only when something failed
-  }
-
-  void write(const std::string& content) {
-    if (path_.empty()) return;
-    file_ << content;
-    file_.close();
-    if (!file_) throw std::runtime_error("--json: " + unfinished() + " cannot be written: " + std::strerror(errno));
-    std::filesystem::rename(unfinished(), path_);
-  }
-
- private:
-  std::string unfinished() const { return path_ + ".part"; }
-
-  std::string path_;
-  std::ofstream file_;
-};
 
 /// Reads the command line; an exit status when there is nothing more to do.
 std::optional<int> parse(int argc, char** argv, Options& o) {

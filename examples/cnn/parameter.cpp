@@ -5,9 +5,8 @@
 #include <cmath>
 #include <numbers>
 #include <ristretto/shadow.hpp>
-#include <ristretto/span.hpp>
 
-#include "parallel.hpp"
+#include "parallel_trim.hpp"
 
 namespace cnn {
 namespace {
@@ -17,16 +16,6 @@ float uniform(const ristretto::RandomStream& random, Index i) {
   return ristretto::Ops<float>::uniform<32, 10>(random, static_cast<std::uint64_t>(i));
 }
 
-template <class R>
-void trim_copy(const Tensor& from, Tensor& to, const ristretto::AnyFormat& format, R round) {
-  to.resize(from.shape());
-  parallel_blocks(from.size(), [&](Index first, Index count) {
-    const auto n = static_cast<std::size_t>(count);
-    ristretto::trim(std::span(from.data() + first, n), std::span(to.data() + first, n), format, round,
-                    static_cast<std::uint64_t>(first));
-  });
-}
-
 }  // namespace
 
 void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase) {
@@ -34,10 +23,10 @@ void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const
   if (!format || (!phase.training && trimmed_to_ == format)) return;
   if (phase.training) {
     const auto random = ristretto::shadow_stream(phase.seed, number, phase.step);
-    trim_copy(value_, trimmed_, *format, ristretto::RoundStochastic<>{random});
+    parallel_trim(value_, trimmed_, *format, ristretto::RoundStochastic<>{random});
     trimmed_to_.reset();
   } else {
-    trim_copy(value_, trimmed_, *format, ristretto::RoundNearest{});
+    parallel_trim(value_, trimmed_, *format, ristretto::RoundNearest{});
     trimmed_to_ = format;
   }
 }

@@ -3,10 +3,9 @@
 #include "trimmed.hpp"
 
 #include <algorithm>
-#include <ristretto/span.hpp>
 
 #include "check.hpp"
-#include "parallel.hpp"
+#include "parallel_trim.hpp"
 
 namespace cnn {
 
@@ -30,12 +29,7 @@ void setup_parameter(std::string_view layer, std::string_view what, Parameter& p
 
 const float* trimmed_input(const Tensor& in, const std::optional<ristretto::AnyFormat>& format, Workspace& work) {
   if (!format) return in.data();
-  work.input.resize(in.shape());
-  parallel_blocks(in.size(), [&](Index first, Index count) {
-    const auto n = static_cast<std::size_t>(count);
-    ristretto::trim(std::span(in.data() + first, n), std::span(work.input.data() + first, n), *format,
-                    ristretto::RoundNearest{});
-  });
+  parallel_trim(in, work.input, *format, ristretto::RoundNearest{});
   return work.input.data();
 }
 

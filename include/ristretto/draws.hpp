@@ -10,7 +10,25 @@
 
 namespace ristretto::detail {
 
+/// Whether this architecture has what DrawGroup needs; others draw an element at a time.
+template <class Arch>
+inline constexpr bool has_draw_groups = false;
+
 #if defined(__SSE2__)
+
+template <class Arch>
+  requires(sizeof(xsimd::batch<float, Arch>) == 16)
+inline constexpr bool has_draw_groups<Arch> = true;
+#if defined(__AVX2__)
+template <class Arch>
+  requires(sizeof(xsimd::batch<float, Arch>) == 32)
+inline constexpr bool has_draw_groups<Arch> = true;
+#endif
+#if defined(__AVX512BW__)
+template <class Arch>
+  requires(sizeof(xsimd::batch<float, Arch>) == 64)
+inline constexpr bool has_draw_groups<Arch> = true;
+#endif
 
 /// Philox on a vector register. A 64-bit lane runs one block; the four words of the block are in the low halves of four
 /// registers. What the high halves hold does not matter: the multiplication reads the low ones only.
@@ -133,14 +151,13 @@ struct PhiloxRegister {
   }
 };
 
-/// Draws of consecutive elements, in registers.
-template <int Bits, int Rounds, class Arch>
+/// Draws of consecutive elements, in registers, from so many chains of blocks.
+template <int Bits, int Rounds, class Arch, std::size_t chains>
 struct DrawGroup {
   using Batch = xsimd::batch<float, Arch>;
   using Register = PhiloxRegister<Arch>;
   using Lanes = typename Register::Lanes;
 
-  static constexpr std::size_t chains = 4;  // independent, so that one multiplies while another waits for its products
   static constexpr std::size_t batches_per_chain = 64 / Bits;
   static constexpr std::size_t batches = chains * batches_per_chain;
   static constexpr std::size_t size = batches * Batch::size;
@@ -215,7 +232,8 @@ struct DrawGroup {
       const Lanes words[] = {Register::template interleave<0>(pairs.words01, pairs.words23),
                              Register::template interleave<1>(pairs.words01, pairs.words23)};
       using Index [[gnu::vector_size(64)]] = std::uint16_t;
-      const Index first{0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15, 0};
+      const Index first{0, 0, 1, 0, 2,  0, 3,  0, 4,  0, 5,  0, 6,  0, 7,  0,
+                        8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15, 0};
       const __m512i padding = _mm512_set1_epi16(pad);
       constexpr __mmask32 low_halves = 0x55555555;
       for (std::size_t k = 0; k < 2; ++k) {

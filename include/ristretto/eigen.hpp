@@ -230,8 +230,8 @@ inline constexpr bool knows_packets = false;
 #else
 template <class Packet>
 using PacketBatch = xsimd::make_sized_batch_t<float, Eigen::internal::unpacket_traits<Packet>::size>;
-inline constexpr bool knows_packets = std::is_convertible_v<Eigen::internal::packet_traits<float>::type,
-                                                            xsimd::batch<float>::register_type>;
+inline constexpr bool knows_packets =
+    std::is_convertible_v<Eigen::internal::packet_traits<float>::type, xsimd::batch<float>::register_type>;
 #endif
 
 }  // namespace detail

@@ -134,7 +134,9 @@ class FixedPoint {
   RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
     return grid<T>().quantum(y);
   }
-  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept { return {-fl_.get(), -fl_.get()}; }
+  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept {
+    return {-fl_.get(), -fl_.get()};
+  }
   RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return bits() - (Signed ? 1 : 0); }
 
   friend constexpr bool operator==(const FixedPoint&, const FixedPoint&) = default;
@@ -432,7 +434,9 @@ class PowersOfTwo {
   RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
     return grid<T>().quantum(y);
   }
-  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept { return {min_.get(), max_.get()}; }
+  RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept {
+    return {min_.get(), max_.get()};
+  }
   RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return 1; }
   /// d, where between the ends the grid is all floats whose d lowest fraction bits are zero; 0 where it is another.
   RISTRETTO_HOST_DEVICE constexpr int low_bits() const noexcept { return Zero ? 0 : Ops<float>::fraction_bits; }

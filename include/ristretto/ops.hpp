@@ -58,7 +58,9 @@ struct ScalarOps {
     return from_bits((bits(m) & ~sign_mask) | (bits(s) & sign_mask));
   }
   /// The same for m >= +0 or NaN.
-  RISTRETTO_HOST_DEVICE static constexpr S with_sign(S m, S s) noexcept { return from_bits(bits(m) | (bits(s) & sign_mask)); }
+  RISTRETTO_HOST_DEVICE static constexpr S with_sign(S m, S s) noexcept {
+    return from_bits(bits(m) | (bits(s) & sign_mask));
+  }
   /// x limited to [lo, hi]; NaN stays NaN.
   RISTRETTO_HOST_DEVICE static constexpr S clamp(S x, S lo, S hi) noexcept { return x > hi ? hi : x < lo ? lo : x; }
   /// The larger and the smaller of two numbers (neither NaN, or a NaN in a, which stays).

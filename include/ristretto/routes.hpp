@@ -32,12 +32,12 @@ struct ThreeLines {
   }
 };
 
-/// No division: |y| is rounded where its sum with 2^23 q ends, to nearest or down. Where |y| <= 2^23 q, so that the last
-/// place of the sum is q. Products are exact, fused or not.
+/// No division: |y| is rounded where its sum with 2^23 q ends, to nearest or down. Where |y| <= 2^23 q, so that the
+/// last place of the sum is q. Products are exact, fused or not.
 template <class Grid, class T>
 struct ByAddition {
   Grid grid;
-  float scale;                              ///< grid.per_leading
+  float scale;                               ///< grid.per_leading
   T factor = T(0x1p23f) * grid.per_leading;  ///< 2^23 q is so many times the leading power of two
 
   constexpr float draw_scale() const noexcept { return scale; }

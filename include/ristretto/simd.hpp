@@ -39,9 +39,7 @@ struct Ops<xsimd::batch<float, Arch> > {
     if constexpr (Batch::size == 16) return copysign(m, s);  // one instruction
     return m | (s & Batch(-0.0f));
   }
-  RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept {
-    return lesser(hi, greater(lo, x));
-  }
+  RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept { return lesser(hi, greater(lo, x)); }
   RISTRETTO_HOST_DEVICE static Batch max(Batch a, Batch b) noexcept { return greater(b, a); }
   RISTRETTO_HOST_DEVICE static Batch min(Batch a, Batch b) noexcept { return lesser(b, a); }
   RISTRETTO_HOST_DEVICE static Batch add_product(Batch x, Batch a, Batch b) noexcept {

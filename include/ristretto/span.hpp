@@ -24,7 +24,7 @@ enum class Stores {
   streaming,  ///< past the caches, which saves reading the output's old contents; slow for small outputs
 };
 
-/// From this size on (32 MiB), outputs no longer fit the caches that usual machines have for one thread.
+/// From this size on (32 MiB) outputs are streamed: they and their input no longer fit the caches of usual machines.
 inline constexpr std::size_t streaming_floats = std::size_t{1} << 23;
 
 namespace detail {
@@ -33,8 +33,8 @@ namespace detail {
 
 /// out[k] = trimmer(in[k], first + k) for k < n; in and out are the same array or do not overlap.
 template <class Arch, class F, class R>
-void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
-                 std::uint64_t first) noexcept {
+void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer, std::uint64_t first,
+                 Stores) noexcept {
   for (std::size_t k = 0; k < n; ++k) out[k] = trimmer(in[k], first + k);
 }
 
@@ -59,10 +59,10 @@ RISTRETTO_HOST_DEVICE void store(xsimd::batch<float, Arch> x, float* to) noexcep
 
 /// Trims groups of batches. The draws of a group are made together, so groups of indexed roundings start at multiples
 /// of their size.
-template <class Arch, class Route, class R>
+template <class Arch, class Route, class R, std::size_t batches = 4>
 struct Groups {
   using Batch = xsimd::batch<float, Arch>;
-  static constexpr std::size_t batches = 4;
+  using Smallest = Groups<Arch, Route, R, 1>;
   static constexpr std::size_t size = batches * Batch::size;
 
   Route route;
@@ -83,11 +83,14 @@ struct Groups {
   }
 };
 
-#if defined(__SSE2__)
-template <class Arch, class Route, int Bits, int Rounds>
-struct Groups<Arch, Route, RoundStochastic<Bits, Rounds>> {
+/// With draws made for a group at once.
+template <class Arch, class Route, class R, std::size_t chains = sizeof(xsimd::batch<float, Arch>) == 64 ? 8 : 4>
+struct DrawnGroups;
+template <class Arch, class Route, int Bits, int Rounds, std::size_t chains>
+struct DrawnGroups<Arch, Route, RoundStochastic<Bits, Rounds>, chains> {
   using Batch = xsimd::batch<float, Arch>;
-  using Draws = DrawGroup<Bits, Rounds, Arch>;
+  using Draws = DrawGroup<Bits, Rounds, Arch, chains>;
+  using Smallest = DrawnGroups<Arch, Route, RoundStochastic<Bits, Rounds>, 1>;
   static constexpr std::size_t size = Draws::size;
 
   Route route;
@@ -108,48 +111,71 @@ struct Groups<Arch, Route, RoundStochastic<Bits, Rounds>> {
      ...);
   }
 };
-#endif
+
+template <class R>
+inline constexpr bool is_stochastic = false;
+template <int Bits, int Rounds>
+inline constexpr bool is_stochastic<RoundStochastic<Bits, Rounds>> = true;
+
+/// How many floats lie between p and the next cache line.
+RISTRETTO_HOST_DEVICE std::size_t floats_to_line(const float* p) noexcept {
+  return (0 - reinterpret_cast<std::uintptr_t>(p)) % 64 / sizeof(float);
+}
 
 /// out[k] = in[k] trimmed for k < n, all within one group: in[0] is number `offset` of the group whose index is i.
 template <class G>
-void trim_part(G groups, const float* in, float* out, std::size_t n, std::size_t offset, std::uint64_t i) noexcept {
+void trim_part(const G& groups, const float* in, float* out, std::size_t n, std::size_t offset,
+               std::uint64_t i) noexcept {
   float group[G::size] = {};
   std::copy(in, in + n, group + offset);
   groups.template trim<false>(group, group, i);
   std::copy(group + offset, group + offset + n, out);
 }
 
-/// How many floats lie between p and the next cache line.
-inline std::size_t floats_to_line(const float* p) noexcept {
-  return (0 - reinterpret_cast<std::uintptr_t>(p)) % 64 / sizeof(float);
-}
-
-/// out[k] = in[k] trimmed as element first + k, for k < n.
 template <bool streaming, bool indexed, class G>
-void trim_groups(G groups, const float* in, float* out, std::size_t n, std::uint64_t first) noexcept {
-  std::size_t k = 0;
-  // Groups of indexed roundings start where groups of draws do, others where cache lines of the output do.
-  const std::size_t offset = indexed ? first % G::size : (G::size - floats_to_line(out)) % G::size;
-  if (offset > 0) {
-    k = std::min(n, G::size - offset);
-    trim_part(groups, in, out, k, offset, first - offset);
+RISTRETTO_HOST_DEVICE void trim_groups(const G& groups, const float* in, float* out, std::size_t n,
+                                       std::uint64_t first) noexcept;
+
+/// The n elements before or after whole groups, n < G::size.
+template <bool indexed, class G>
+void trim_rest(const G& groups, const float* in, float* out, std::size_t n, std::uint64_t first) noexcept {
+  if constexpr (std::is_same_v<G, typename G::Smallest>) {
+    const std::size_t offset = indexed ? first % G::size : 0;
+    trim_part(groups, in, out, n, offset, first - offset);
+  } else {
+    trim_groups<false, indexed>(typename G::Smallest{groups.route, groups.round}, in, out, n, first);
   }
-  for (; n - k >= G::size; k += G::size) groups.template trim<streaming>(in + k, out + k, first + k);
-  if (k < n) trim_part(groups, in + k, out + k, n - k, 0, first + k);
 }
 
-/// out[k] = trimmer(in[k], first + k) for k < n; in and out are the same array or do not overlap.
+/// out[k] = in[k] trimmed as element first + k, for k < n. Groups of indexed roundings start at multiples of their
+/// size, others at cache lines of the output where that pays.
+template <bool streaming, bool indexed, class G>
+RISTRETTO_HOST_DEVICE void trim_groups(const G& groups, const float* in, float* out, std::size_t n,
+                                       std::uint64_t first) noexcept {
+  constexpr std::size_t worth_aligning = 1024;
+  std::size_t k = indexed ? (0 - first) % G::size : streaming || n >= worth_aligning ? floats_to_line(out) : 0;
+  k = std::min(n, k);
+  if (k > 0) trim_rest<indexed>(groups, in, out, k, first);
+  const G local = groups;  // whose address nobody knows, so that it stays in registers
+  for (; n - k >= G::size; k += G::size) local.template trim<streaming>(in + k, out + k, first + k);
+  if (k < n) trim_rest<indexed>(groups, in + k, out + k, n - k, first + k);
+}
+
 template <class Arch, bool streaming, class F, class R>
-void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
-                 std::uint64_t first) noexcept {
+void trim_on_route(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
+                   std::uint64_t first) noexcept {
   with_route<xsimd::batch<float, Arch>, R>(trimmer.format, [&](auto route) {
-    const Groups<Arch, decltype(route), R> groups{route, trimmer.round};
-    trim_groups<streaming, R::indexed>(groups, in, out, n, first);
+    using Route = decltype(route);
+    if constexpr (is_stochastic<R> && has_draw_groups<Arch>) {
+      trim_groups<streaming, true>(DrawnGroups<Arch, Route, R>{route, trimmer.round}, in, out, n, first);
+    } else {
+      trim_groups<streaming, false>(Groups<Arch, Route, R>{route, trimmer.round}, in, out, n, first);
+    }
   });
 }
 
-/// trim_floats past the caches, for groups of draws that do not start at cache lines of the output: piece by piece into
-/// a buffer, from there whole lines.
+/// Past the caches where groups of draws do not start at cache lines of the output: piece by piece into a buffer, from
+/// there whole lines.
 template <class Arch, class F, class R>
 void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
                          std::uint64_t first) noexcept {
@@ -157,13 +183,13 @@ void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimm
   constexpr std::size_t piece = 1024;
   using Batch = xsimd::batch<float, Arch>;
   std::size_t k = std::min(n, floats_to_line(out));
-  trim_floats<Arch, false>(in, out, k, trimmer, first);
+  trim_on_route<Arch, false>(in, out, k, trimmer, first);
   alignas(64) float buffer[line + piece];
   std::size_t held = 0;  // trimmed and not yet written: the start of a line
   while (k < n) {
     const std::size_t count = std::min(n - k, piece - (first + k) % piece);  // pieces end where groups of draws do
-    trim_floats<Arch, false>(in + k, buffer + held, count, trimmer, first + k);
-    float* to = out + k - held;
+    trim_on_route<Arch, false>(in + k, buffer + held, count, trimmer, first + k);
+    float* const to = out + k - held;
     const std::size_t whole = (held + count) / line * line;
     for (std::size_t j = 0; j < whole; j += Batch::size) {
       store<true, Arch>(Batch::load_aligned(buffer + j), to + j);
@@ -175,17 +201,19 @@ void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimm
   std::copy(buffer, buffer + held, out + n - held);
 }
 
-/// trim_floats past the caches.
+/// out[k] = trimmer(in[k], first + k) for k < n; in and out are the same array or do not overlap.
 template <class Arch, class F, class R>
-void stream_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
-                   std::uint64_t first) noexcept {
-  if (!R::indexed || floats_to_line(out) == (0 - first) % 16) {
-    trim_floats<Arch, true>(in, out, n, trimmer, first);
+void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer, std::uint64_t first,
+                 Stores stores) noexcept {
+  if (stores != Stores::streaming) return trim_on_route<Arch, false>(in, out, n, trimmer, first);
+  const bool draws_in_groups = is_stochastic<R> && has_draw_groups<Arch>;
+  if (!draws_in_groups || floats_to_line(out) == (0 - first) % 16) {
+    trim_on_route<Arch, true>(in, out, n, trimmer, first);
   } else {
     trim_through_buffer<Arch>(in, out, n, trimmer, first);
   }
 #if defined(__SSE__)
-  _mm_sfence();  // what others are told after this, they find written
+  _mm_sfence();  // whoever is told that this is done finds it written
 #endif
 }
 
@@ -199,7 +227,7 @@ void check_sizes(std::span<In> in, std::span<Out> out) {
   }
 }
 
-inline Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
+RISTRETTO_HOST_DEVICE Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
   if (stores != Stores::by_size) return stores;
   return in.data() != out.data() && out.size() >= streaming_floats ? Stores::streaming : Stores::cached;
 }
@@ -209,17 +237,14 @@ inline Stores chosen_stores(std::span<const float> in, std::span<float> out, Sto
 // Every trim takes `first`, the index of the first element in its tensor: a tensor may be split anywhere, and each
 // piece gives the bits of the whole when it is given its place. Roundings without randomness do not look at it.
 
-/// out[k] = in[k] trimmed as element first + k. The spans are the same or do not overlap.
+/// out[k] = in[k] trimmed as element first + k. The spans are the same or do not overlap. `stores` changes no bit.
 /// Throws std::invalid_argument when the sizes differ.
 template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const float> in, std::span<float> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0,
           Stores stores = Stores::by_size) {
   detail::check_sizes(in, out);
-  if (detail::chosen_stores(in, out, stores) == Stores::streaming) {
-    detail::stream_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first);
-  } else {
-    detail::trim_floats<Arch, false>(in.data(), out.data(), in.size(), trimmer, first);
-  }
+  stores = detail::chosen_stores(in, out, stores);
+  detail::trim_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first, stores);
 }
 template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const double> in, std::span<double> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
@@ -258,8 +283,8 @@ void visit_trimmer(const AnyFormat& format, const R& round, Function f) {
 /// The same with a format chosen at run time: visited once, then as fast as a format known at compile time.
 template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim(std::span<const float> in, std::span<float> out, const AnyFormat& format, const R& round = {},
-          std::uint64_t first = 0) {
-  detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(in, out, trimmer, first); });
+          std::uint64_t first = 0, Stores stores = Stores::by_size) {
+  detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(in, out, trimmer, first, stores); });
 }
 template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim(std::span<const double> in, std::span<double> out, const AnyFormat& format, const R& round = {},
