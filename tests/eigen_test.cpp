@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Eigen objects of every kind: each result has the bits of a contiguous copy trimmed through spans.
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <ristretto/eigen.hpp>
@@ -299,6 +302,171 @@ TEST_CASE("unaryExpr gives what trim gives") {
   CHECK(MatrixXf(m.unaryExpr(nearest)) == trimmed_copy);
   CHECK(Eigen::ArrayXXf(m.array().unaryExpr(nearest)).matrix() == trimmed_copy);
   CHECK(MatrixXf(m.block(1, 2, 3, 4).unaryExpr(nearest)) == trimmed_copy.block(1, 2, 3, 4));
+}
+
+namespace {
+
+#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+template <class Trimmer>
+constexpr bool takes_packets = Eigen::internal::functor_traits<std::remove_const_t<Trimmer>>::PacketAccess != 0;
+static_assert(takes_packets<decltype(nearest)> && takes_packets<rt::Trimmer<rt::BFloat16, rt::RoundHalfUp>>);
+static_assert(takes_packets<rt::Trimmer<rt::Minifloat<>>> && takes_packets<rt::Trimmer<rt::PowerOfTwo<>>>);
+static_assert(!takes_packets<decltype(stochastic)>);
+static_assert(!takes_packets<rt::Trimmer<rt::Half, rt::RoundStochastic<16>>>);
+template <class Expression>
+constexpr bool runs_on_packets = (Eigen::internal::evaluator<Expression>::Flags & Eigen::PacketAccessBit) != 0;
+static_assert(runs_on_packets<decltype(std::declval<Eigen::ArrayXf>().unaryExpr(nearest))>);
+static_assert(runs_on_packets<decltype(std::declval<Eigen::ArrayXd>().unaryExpr(nearest))>);
+static_assert(runs_on_packets<decltype(std::declval<Eigen::Array4f>().unaryExpr(nearest))>);
+#endif
+
+/// Every special value, one array after the other, of the sizes and kinds that x is resized to.
+template <class S>
+class SpecialValues {
+ public:
+  void fill(std::span<S> x) {
+    for (S& value : x) value = static_cast<S>(values_[next_++ % values_.size()]);
+  }
+
+ private:
+  std::vector<float> values_ = checks::special_floats();
+  std::size_t next_ = 0;
+};
+
+/// Compares the packets of an expression with the scalar Trimmer.
+template <class X, class Trimmer>
+void check_packets(checks::Disagreements& found, SpecialValues<typename X::Scalar>& values, X x,
+                   const Trimmer& trimmer) {
+  using S = typename X::Scalar;
+  const auto size = static_cast<std::size_t>(x.size());
+  values.fill(std::span<S>(x.data(), size));
+  const X lazy = x.unaryExpr(trimmer);
+  const X within = (S(0.5) * x.unaryExpr(trimmer) + x.cwiseAbs()).unaryExpr(trimmer);
+  for (std::size_t k = 0; k < size; ++k) {
+    const S value = x.data()[k];
+    found.compare(trimmer.format, value, lazy.data()[k], trimmer(value));
+    found.compare(trimmer.format, value, within.data()[k], trimmer(S(0.5) * trimmer(value) + std::abs(value)));
+  }
+}
+
+template <class S, class Trimmer>
+void check_lengths(checks::Disagreements& found, const Trimmer& trimmer) {
+  SpecialValues<S> values;
+  for (Index length = 0; length <= 120; ++length) {
+    check_packets(found, values, Eigen::Array<S, Dynamic, 1>(length), trimmer);
+  }
+  check_packets(found, values, Eigen::Array<S, Dynamic, 1>(3000), trimmer);
+}
+
+/// Small arrays of fixed sizes have packets of their own.
+template <class Trimmer>
+void check_fixed_sizes(checks::Disagreements& found, const Trimmer& trimmer) {
+  SpecialValues<float> values;
+  for (int repeat = 0; repeat < 1000; ++repeat) {
+    check_packets(found, values, Eigen::Array<float, 1, 1>(), trimmer);
+    check_packets(found, values, Eigen::Array<float, 3, 1>(), trimmer);
+    check_packets(found, values, Eigen::Array<float, 4, 1>(), trimmer);
+    check_packets(found, values, Eigen::Array<float, 8, 1>(), trimmer);
+    check_packets(found, values, Eigen::Array<float, 13, 1>(), trimmer);
+    check_packets(found, values, Eigen::Array<float, 16, 1>(), trimmer);
+    check_packets(found, values, Eigen::Array<float, 4, 6, RowMajor>(), trimmer);
+  }
+}
+
+template <class F>
+std::string packet_disagreements(const F& format) {
+  checks::Disagreements found;
+  check_lengths<float>(found, rt::Trimmer{format});
+  check_lengths<float>(found, rt::Trimmer{format, rt::RoundNearestAway{}});
+  check_lengths<float>(found, rt::Trimmer{format, rt::RoundHalfUp{}});
+  check_lengths<float>(found, rt::Trimmer{format, rt::RoundDown{}});
+  check_lengths<float>(found, rt::Trimmer{format, rt::RoundUp{}});
+  check_lengths<float>(found, rt::Trimmer{format, rt::RoundTowardZero{}});
+  if constexpr (requires { requires !F::has_zero; }) {
+    check_lengths<float>(found, rt::Trimmer{format, rt::RoundNearestExponent{}});
+  }
+  check_lengths<double>(found, rt::Trimmer{format});
+  return found.report();
+}
+
+}  // namespace
+
+TEST_CASE("the packets of unaryExpr give the bits of the scalar Trimmer, for formats of every route") {
+  CHECK(packet_disagreements(rt::DynamicFixedPoint<2, 6>{}) == "");
+  CHECK(packet_disagreements(rt::DynamicFixedPoint{4, 28}) == "");  // the three lines
+  CHECK(packet_disagreements(rt::Minifloat{7, 8}) == "");
+  CHECK(packet_disagreements(rt::PowerOfTwo{-8, 3}) == "");
+  checks::Disagreements found;
+  check_lengths<float>(found, rt::Trimmer{rt::UnsignedFixedPoint{0, 8}});
+  check_lengths<float>(found, rt::Trimmer{rt::Float8E4M3FNUZ{}, rt::RoundUp{}});
+  CHECK(found.report() == "");
+}
+
+TEST_CASE("the packets of small fixed sizes give the bits of the scalar Trimmer") {
+  checks::Disagreements found;
+  check_fixed_sizes(found, rt::Trimmer{rt::DynamicFixedPoint{2, 6}});
+  check_fixed_sizes(found, rt::Trimmer{rt::BFloat16{}, rt::RoundHalfUp{}});
+  CHECK(found.report() == "");
+}
+
+TEST_CASE("unaryExpr of tensors gives the bits of the scalar Trimmer") {
+  const auto check = [](auto x) {
+    using Tensor = decltype(x);
+    SpecialValues<float> values;
+    values.fill(std::span<float>(x.data(), static_cast<std::size_t>(x.size())));
+    const Tensor lazy = x.unaryExpr(nearest);
+    const Tensor within = (x.unaryExpr(nearest) + x.abs()).unaryExpr(nearest) * 0.5f;
+    checks::Disagreements found;
+    for (Index k = 0; k < x.size(); ++k) {
+      const float value = x.data()[k];
+      found.compare(k, value, lazy.data()[k], nearest(value));
+      found.compare(k, value, within.data()[k], nearest(nearest(value) + std::abs(value)) * 0.5f);
+    }
+    CHECK(found.report() == "");
+  };
+  check(Eigen::Tensor<float, 1>(3301));
+  check(Eigen::Tensor<float, 3>(11, 17, 19));
+  check(Eigen::Tensor<float, 3, RowMajor>(11, 17, 19));
+}
+
+TEST_CASE("from a plain object to another of its type: resized, and the bits of trimming in place") {
+  const auto check = [](const auto& in, auto out) {
+    const auto check_trimmer = [&in, &out](const auto& trimmer) {
+      const auto agrees = [&in](const auto& x, const auto& expected) {
+        checks::Disagreements found;
+        for (Index k = 0; k < in.size(); ++k) found.compare(k, in.data()[k], x.data()[k], expected.data()[k]);
+        return x.size() == in.size() && found.report() == "";
+      };
+      auto in_place = in;
+      rt::trim(in_place, trimmer, first);
+      auto into_other_size = out;
+      rt::trim(in, into_other_size, trimmer, first);
+      CHECK(agrees(into_other_size, in_place));
+      auto by_any_format = out;
+      rt::trim(in, by_any_format, rt::AnyFormat(trimmer.format), trimmer.round, first);
+      CHECK(agrees(by_any_format, in_place));
+      auto onto_itself = in;
+      rt::trim(onto_itself, onto_itself, trimmer, first);
+      CHECK(agrees(onto_itself, in_place));
+    };
+    check_trimmer(nearest);
+    check_trimmer(stochastic);
+  };
+  check(filled(MatrixXf(20, 31)), MatrixXf());
+  check(filled(MatrixXf(20, 31)), MatrixXf(31, 20));
+  check(filled(RowMajorMatrix(20, 31)), RowMajorMatrix(3, 4));
+  check(filled(Eigen::ArrayXXf(5, 7)), Eigen::ArrayXXf(50, 70));
+  check(filled(Eigen::MatrixXd(5, 7)), Eigen::MatrixXd());
+  check(filled(VectorXf(77)), VectorXf(3));
+  check(filled(Eigen::RowVectorXf(77)), Eigen::RowVectorXf());
+  check(filled(Eigen::Matrix4f()), Eigen::Matrix4f());
+  check(filled(Eigen::Matrix<float, 3, Dynamic>(3, 9)), Eigen::Matrix<float, 3, Dynamic>(3, 2));
+  check(filled(Eigen::Matrix<float, Dynamic, Dynamic, ColMajor, 9, 9>(9, 4)),
+        Eigen::Matrix<float, Dynamic, Dynamic, ColMajor, 9, 9>(2, 2));
+  check(filled(Eigen::Tensor<float, 3>(5, 6, 7)), Eigen::Tensor<float, 3>(2, 2, 2));
+  check(filled(Eigen::Tensor<double, 1>(9)), Eigen::Tensor<double, 1>());
+  check(filled(Eigen::TensorFixedSize<float, Eigen::Sizes<2, 3, 5>>()),
+        Eigen::TensorFixedSize<float, Eigen::Sizes<2, 3, 5>>());
 }
 
 TEST_CASE("empty objects are trimmed to themselves") {

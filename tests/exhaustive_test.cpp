@@ -113,6 +113,18 @@ std::uint32_t count_different(const Block& a, const Block& b) {
   return count;
 }
 
+/// Adds what differs in the block of floats from `first` on.
+void note_different(const Block& out, const Block& expected, std::uint64_t first, Findings& findings) {
+  const std::uint32_t different = count_different(out, expected);
+  if (different == 0) return;
+  findings.different += different;
+  std::size_t k = 0;
+  while (checks::same(out[k], expected[k])) ++k;
+  std::uint64_t known = findings.first_different;
+  while (first + k < known && !findings.first_different.compare_exchange_weak(known, first + k)) {
+  }
+}
+
 /// Floats of one sign in the order of their bits: results must not fall with x (rise, where x is negative).
 std::uint32_t count_falls(const Block& out, float sign) {
   std::uint32_t count = 0;
@@ -131,14 +143,7 @@ void check_block(const rt::Trimmer<F, R>& trimmer, const Definition& definition,
   rt::trim(std::span<const float>(x), std::span<float>(out), trimmer, first);
   fill(draws, trimmer.round, first);
   for (std::size_t k = 0; k < block; ++k) expected[k] = reference(definition, round, x[k], draws[k]);
-  if (const std::uint32_t different = count_different(out, expected)) {
-    findings.different += different;
-    std::size_t k = 0;
-    while (checks::same(out[k], expected[k])) ++k;
-    std::uint64_t known = findings.first_different;
-    while (first + k < known && !findings.first_different.compare_exchange_weak(known, first + k)) {
-    }
-  }
+  note_different(out, expected, first, findings);
   if constexpr (!R::indexed) {
     Block again;
     rt::trim(std::span<const float>(out), std::span<float>(again), trimmer, first);
@@ -152,32 +157,54 @@ void check_block(const rt::Trimmer<F, R>& trimmer, const Definition& definition,
   }
 }
 
-/// Compares trimmer with the reference on all floats; float number i is element i.
-template <class F, class R, class Round>
-void check(const char* name, const rt::Trimmer<F, R>& trimmer, const Definition& definition, Round round) {
+/// check_block(first) for all blocks of floats, on all cores; prints how long that took.
+template <class CheckBlock>
+void for_all_blocks(const char* name, CheckBlock check_block) {
   const auto start = std::chrono::steady_clock::now();
-  Findings findings;
   std::atomic<std::uint64_t> next{0};
   const auto work = [&] {
     constexpr std::uint64_t piece = block * blocks_per_piece;
     for (std::uint64_t begin = piece * next++; begin < all_floats; begin = piece * next++) {
-      for (std::uint64_t first = begin; first < begin + piece; first += block) {
-        check_block(trimmer, definition, round, first, findings);
-      }
+      for (std::uint64_t first = begin; first < begin + piece; first += block) check_block(first);
     }
   };
   std::vector<std::thread> threads(std::max(1u, std::thread::hardware_concurrency()));
   for (std::thread& thread : threads) thread = std::thread(work);
   for (std::thread& thread : threads) thread.join();
-  if constexpr (!R::indexed) findings.not_monotone += trimmer(-0.0f) > trimmer(0.0f);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   std::printf("%-55s %6.1f s\n", name, elapsed.count());
   std::fflush(stdout);
+}
+
+/// Compares trimmer with the reference on all floats; float number i is element i.
+template <class F, class R, class Round>
+void check(const char* name, const rt::Trimmer<F, R>& trimmer, const Definition& definition, Round round) {
+  Findings findings;
+  for_all_blocks(name, [&](std::uint64_t first) { check_block(trimmer, definition, round, first, findings); });
+  if constexpr (!R::indexed) findings.not_monotone += trimmer(-0.0f) > trimmer(0.0f);
   CAPTURE(name);
   CAPTURE(findings.first_different.load());  // the bits of the float
   CHECK(findings.different == 0);
   CHECK(findings.not_monotone == 0);
   CHECK(findings.not_idempotent == 0);
+}
+
+/// Compares spans, which take the fastest route, with the three lines on one float after the other.
+template <class F, class R>
+void check_route(const char* name, const rt::Trimmer<F, R>& trimmer) {
+  Findings findings;
+  for_all_blocks(name, [&](std::uint64_t first) {
+    Block x;
+    Block out;
+    Block expected;
+    for (std::size_t k = 0; k < block; ++k) x[k] = checks::from_bits(static_cast<std::uint32_t>(first + k));
+    rt::trim(std::span<const float>(x), std::span<float>(out), trimmer, first);
+    for (std::size_t k = 0; k < block; ++k) expected[k] = trimmer(x[k], first + k);
+    note_different(out, expected, first, findings);
+  });
+  CAPTURE(name);
+  CAPTURE(findings.first_different.load());  // the bits of the float
+  CHECK(findings.different == 0);
 }
 
 // Definitions are written out here as numbers, not taken from the library.
@@ -277,4 +304,29 @@ TEST_CASE("stochastic rounding", "[exhaustive]") {
   check("pow2:-126,127 stochastic, 16 bits, 7 rounds",
         rt::Trimmer{rt::PowerOfTwo{-126, 127}, rt::RoundStochastic<16, 7>{stream}}, powers_of_two(-126, 127, false),
         stochastic);
+}
+
+TEST_CASE("routes", "[exhaustive]") {
+  const rt::RoundStochastic<16> stochastic16{{.seed = 1, .stream = 3}};
+  const rt::RoundStochastic<32> stochastic32{{.seed = 1, .stream = 3}};
+  const rt::Minifloat<7, 8, Encoding::ieee, Overflow::to_infinity> infinite_bfloat16{};
+  const rt::Minifloat<3, 4, Encoding::ristretto2016> original_e4m3{};
+  // By addition.
+  check_route("fixed:4,20 nearest", rt::Trimmer{rt::DynamicFixedPoint{4, 20}});
+  check_route("fixed:4,20 down", rt::Trimmer{rt::DynamicFixedPoint{4, 20}, rt::RoundDown{}});
+  check_route("minifloat:22,7 nearest", rt::Trimmer{rt::Minifloat{22, 7}});
+  check_route("half stochastic, 16 bits", rt::Trimmer{rt::Half{}, stochastic16});
+  check_route("e4m3fn nearest, at run time",
+              rt::Trimmer{rt::Minifloat<rt::runtime, rt::runtime, Encoding::finite_nan>{3, 4}});
+  check_route("e4m3fn stochastic, 32 bits", rt::Trimmer{rt::Float8E4M3FN{}, stochastic32});
+  check_route("e4m3fnuz stochastic, 16 bits", rt::Trimmer{rt::Float8E4M3FNUZ{}, stochastic16});
+  check_route("minifloat:3,4,ristretto2016 stochastic, 32 bits", rt::Trimmer{original_e4m3, stochastic32});
+  check_route("pow2:-8,3 stochastic, 16 bits", rt::Trimmer{rt::PowerOfTwo{-8, 3}, stochastic16});
+  check_route("pow2z:-20,3 nearest", rt::Trimmer{rt::PowerOfTwoOrZero{-20, 3}});
+  // By bits.
+  check_route("bfloat16 stochastic, 16 bits", rt::Trimmer{rt::BFloat16{}, stochastic16});
+  check_route("bfloat16 away", rt::Trimmer{rt::BFloat16{}, rt::RoundNearestAway{}});
+  check_route("tf32 nearest", rt::Trimmer{rt::TF32{}});
+  check_route("minifloat:7,8,to_infinity stochastic, 16 bits", rt::Trimmer{infinite_bfloat16, stochastic16});
+  check_route("pow2:-126,127 half up", rt::Trimmer{rt::PowerOfTwo{-126, 127}, rt::RoundHalfUp{}});
 }

@@ -2,11 +2,15 @@
 // Spans: SIMD gives the bits of the scalar Trimmer, for every format, rounding, offset, length, split and place.
 #include <ristretto/span.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <iterator>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "catch.hpp"
@@ -234,6 +238,98 @@ TEST_CASE("trim with AnyFormat is trim with the concrete format") {
   CHECK(found.report() == "");
 }
 
+namespace {
+
+constexpr std::size_t line = 16;  // floats
+constexpr std::size_t longest = 4113;
+
+/// Trims so many floats with every place of input and output on a cache line; around the output nothing is written.
+template <class F, class R>
+void check_stores(checks::Disagreements& found, const std::string& title, const rt::Trimmer<F, R>& trimmer,
+                  std::uint64_t first, std::size_t length) {
+  alignas(64) static float in[line + longest];
+  alignas(64) static float out[line + longest + line];
+  std::copy_n(inputs().begin(), std::size(in), in);
+  std::vector<float> expected(length + line);
+  for (std::size_t k = 0; k < expected.size(); ++k) expected[k] = trimmer(in[k], first + k);
+  const auto check = [&](std::size_t from, std::size_t to, rt::Stores stores, bool in_place) {
+    std::fill(std::begin(out), std::end(out), untouched);
+    const std::span<float> result(out + to, length);
+    if (in_place) std::copy_n(in + from, length, out + to);
+    const std::span<const float> input = in_place ? result : std::span<const float>(in + from, length);
+    rt::trim(input, result, trimmer, first + from, stores);
+    for (std::size_t k = 0; k < length + 2 * line; ++k) {
+      const bool inside = k >= to && k < to + length;
+      const std::size_t element = inside ? from + k - to : 0;
+      found.compare(title, in[element], out[k], inside ? expected[element] : untouched);
+    }
+  };
+  // Groups of draws begin at cache lines of the output where `to` is first + from, modulo 16; elsewhere they do not.
+  for (std::size_t from = 0; from <= line; ++from) {
+    for (std::size_t to = 0; to <= line; ++to) {
+      check(from, to, rt::Stores::streaming, false);
+      check(from, to, rt::Stores::cached, false);
+    }
+    check(0, from, rt::Stores::streaming, true);
+    check(5, from, rt::Stores::cached, true);
+  }
+}
+
+template <class F, class R>
+std::string stores_disagreements(const rt::Trimmer<F, R>& trimmer, std::initializer_list<std::uint64_t> firsts) {
+  checks::Disagreements found;
+  for (const std::uint64_t first : firsts) {
+    const std::string title = rt::to_string(trimmer.format) + " from " + std::to_string(first) + " on, ";
+    for (std::size_t length = 0; length <= 70; ++length) {
+      check_stores(found, title + std::to_string(length), trimmer, first, length);
+    }
+    for (const std::size_t length : {1023, 1024, 1025, 1040, 2049, 3000, 4113}) {
+      check_stores(found, title + std::to_string(length), trimmer, first, length);
+    }
+  }
+  return found.report();
+}
+
+/// A rounding with draws of which the library does not know that it has.
+struct RoundDithered {
+  static constexpr bool indexed = true;
+  rt::RandomStream random{};
+
+  template <class T>
+  T operator()(T v, std::uint64_t i) const noexcept {
+    return rt::Ops<T>::rint(v + (rt::Ops<T>::template uniform<32, 10>(random, i) - T(0.5f)));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("stores past the caches and cached ones leave the bits of trimming one by one, and nothing else") {
+  CHECK(stores_disagreements(rt::Trimmer{rt::DynamicFixedPoint<2, 6>{}}, {0}) == "");
+  CHECK(stores_disagreements(rt::Trimmer{rt::BFloat16{}, rt::RoundUp{}}, {0}) == "");
+  CHECK(stores_disagreements(rt::Trimmer{rt::Float8E4M3FN{}, rt::RoundStochastic<32>{{.seed = 1}}}, {0, far + 13}) ==
+        "");
+  CHECK(stores_disagreements(rt::Trimmer{rt::DynamicFixedPoint{2, 6}, rt::RoundStochastic<16>{{.seed = 2}}},
+                             {3, 9 * far - 1021}) == "");
+  CHECK(stores_disagreements(rt::Trimmer{rt::Half{}, RoundDithered{{.seed = 3}}}, {7}) == "");
+}
+
+TEST_CASE("outputs as large as streams leave the bits of cached ones") {
+  std::vector<float> in(rt::streaming_floats + 3);
+  checks::Patterns patterns;
+  for (float& x : in) x = patterns.next_float();
+  const auto check = [&in](const auto& trimmer) {
+    std::vector<float> streamed(in.size());
+    std::vector<float> cached(in.size());
+    rt::trim(in, streamed, trimmer, 5);
+    rt::trim(in, cached, trimmer, 5, rt::Stores::cached);
+    checks::Disagreements found;
+    for (std::size_t k = 0; k < in.size(); ++k) found.compare(k, in[k], streamed[k], cached[k]);
+    CHECK(found.report() == "");
+  };
+  check(rt::Trimmer{rt::DynamicFixedPoint{2, 6}});
+  check(rt::Trimmer{rt::Half{}, rt::RoundStochastic<16>{{.seed = 3}}});
+}
+
 TEST_CASE("sizes that differ are refused") {
   const std::vector<float> in(5);
   std::vector<float> out(7, untouched);
@@ -284,19 +380,23 @@ namespace {
 
 using Batch = xsimd::batch<float, rt::DefaultArch>;
 
-/// f of each batch of the inputs, lane by lane, beside g of each float.
+/// Compares of_batch, lane by lane, with of_float on the inputs.
+template <class B, class F, class G>
+void compare_lanes(checks::Disagreements& found, F of_batch, G of_float, const char* title) {
+  const std::vector<float>& x = inputs();
+  for (std::size_t k = 0; k + B::size <= x.size(); k += B::size) {
+    float out[B::size];
+    const B result = of_batch(B::load_unaligned(x.data() + k));
+    result.store_unaligned(out);
+    for (std::size_t lane = 0; lane < B::size; ++lane) {
+      found.compare(title, x[k + lane], out[lane], of_float(x[k + lane]));
+    }
+  }
+}
 template <class F, class G>
 std::string lanes_agree(F of_batch, G of_float) {
   checks::Disagreements found;
-  const std::vector<float>& x = inputs();
-  for (std::size_t k = 0; k + Batch::size <= x.size(); k += Batch::size) {
-    float out[Batch::size];
-    const Batch result = of_batch(Batch::load_unaligned(x.data() + k));
-    result.store_unaligned(out);
-    for (std::size_t lane = 0; lane < Batch::size; ++lane) {
-      found.compare(lane, x[k + lane], out[lane], of_float(x[k + lane]));
-    }
-  }
+  compare_lanes<Batch>(found, of_batch, of_float, "a lane");
   return found.report();
 }
 
@@ -318,6 +418,64 @@ TEST_CASE("operations on batches are those on floats") {
                     [](float x) { return x > 1 && x < 9 ? x : 0; }) == "");
   CHECK(lanes_agree([](Batch x) { return B::select(B::either(x<Batch(1.0f), x> Batch(9.0f)), x, Batch(0.0f)); },
                     [](float x) { return x < 1 || x > 9 ? x : 0; }) == "");
+}
+
+namespace {
+
+/// The operations that routes use, for batches of any size.
+template <class B>
+void check_operations_of_routes(checks::Disagreements& found) {
+  using O = rt::Ops<B>;
+  using S = rt::Ops<float>;
+  const auto compare = [&found](auto of_batch, auto of_float, const char* title) {
+    compare_lanes<B>(found, of_batch, of_float, title);
+  };
+  for (const float end : {3.0f, 0.0f, -0.0f}) {
+    compare([end](B x) { return O::min(x, B(end)); }, [end](float x) { return S::min(x, end); }, "min");
+    compare([end](B x) { return O::max(x, B(end)); }, [end](float x) { return S::max(x, end); }, "max");
+    compare([end](B x) { return O::with_sign(O::abs(B(end)), x); },
+            [end](float x) { return S::with_sign(S::abs(end), x); }, "with_sign");
+  }
+  compare([](B x) { return O::with_sign(O::abs(x), -x); }, [](float x) { return S::with_sign(S::abs(x), -x); },
+          "with the other sign");
+  for (const float product : {0x1p-120f, 0x1p-20f, 1.0f, 0x1p23f, 0x1p120f}) {
+    const float a = 0.125f;
+    const float b = product / a;
+    const auto up_to_product = [=](auto x) {
+      using T = decltype(x);
+      return rt::Ops<T>::min(rt::Ops<T>::abs(x), T(product));
+    };
+    compare([=](B x) { return O::add_product(up_to_product(x), B(a), B(b)); },
+            [=](float x) { return S::add_product(up_to_product(x), a, b); }, "add_product");
+    compare([=](B x) { return O::add_product_down(up_to_product(x), B(a), B(b)); },
+            [=](float x) { return S::add_product_down(up_to_product(x), a, b); }, "add_product_down");
+  }
+  for (int d = 1; d <= S::fraction_bits; ++d) {
+    compare([d](B x) { return O::round_low_bits(x, d); }, [d](float x) { return S::round_low_bits(x, d); },
+            "round_low_bits");
+    compare([d](B x) { return O::clear_low_bits(x, d); }, [d](float x) { return S::clear_low_bits(x, d); },
+            "clear_low_bits");
+    compare([d](B x) { return O::low_part(x, d); }, [d](float x) { return S::low_part(x, d); }, "low_part");
+    compare([d](B x) { return O::step_low_bits(x, O::abs(x) < B(9.0f), d); },
+            [d](float x) { return S::step_low_bits(x, S::abs(x) < 9, d); }, "step_low_bits");
+  }
+}
+
+/// For the architecture that has batches of so many floats, where there is one.
+template <std::size_t lanes>
+std::string disagreements_of_lanes() {
+  checks::Disagreements found;
+  using Sized = xsimd::make_sized_batch_t<float, lanes>;
+  if constexpr (!std::is_void_v<Sized>) check_operations_of_routes<Sized>(found);
+  return found.report();
+}
+
+}  // namespace
+
+TEST_CASE("operations of routes on batches of every size are those on floats") {
+  CHECK(disagreements_of_lanes<4>() == "");
+  CHECK(disagreements_of_lanes<8>() == "");
+  CHECK(disagreements_of_lanes<16>() == "");
 }
 
 TEST_CASE("the draws of a batch are those of its elements, wherever it begins") {

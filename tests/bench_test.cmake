@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Runs BENCH on few floats and reads what it wrote into FOLDER.
+cmake_minimum_required(VERSION 3.25)
+
+set(json ${FOLDER}/bench_test.json)
+file(REMOVE ${json})
+execute_process(COMMAND ${BENCH} --size 10 --rounds 1 --json ${json}
+  RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "the benchmark ended with ${status}:\n${err}")
+endif()
+file(READ ${json} text)
+string(JSON rows LENGTH "${text}")
+math(EXPR last "${rows} - 1")
+foreach(row RANGE ${last})
+  string(JSON kernel GET "${text}" ${row} kernel)
+  if(kernel STREQUAL "e4m3.stochastic16")
+    string(JSON ns GET "${text}" ${row} ns_per_element)
+    if(NOT ns GREATER 0)
+      message(FATAL_ERROR "${kernel} took ${ns} ns an element")
+    endif()
+    return()
+  endif()
+endforeach()
+message(FATAL_ERROR "no e4m3.stochastic16 among the results:\n${text}")
