@@ -13,6 +13,7 @@ TRIMMERS = [
     "rt::Trimmer{rt::Float8E4M3FN{}}",
     "rt::Trimmer{rt::BFloat16{}}",
     "rt::Trimmer{rt::Float8E4M3FN{}, rt::RoundStochastic<16>{{.seed = 1, .stream = 2}}}",
+    "rt::Trimmer{rt::Float8E4M3FN{}, rt::RoundStochastic<32>{{.seed = 1, .stream = 2}}}",
 ]
 
 SOURCE = """

@@ -52,9 +52,9 @@ void check_groups(checks::Disagreements& found) {
   for (const rt::RandomStream& stream : streams) {
     for (const float scale : scales) {
       const auto check = [&](std::uint64_t first) { check_group<Group>(found, draw, stream, first, scale); };
-      for (const std::uint64_t number : {0, 1, 2, 1001}) check(number * Group::size);
+      for (const std::uint64_t number : {0u, 1u, 2u, 1001u}) check(number * Group::size);
       for (const std::uint64_t place : {crossing, 2 * crossing, 3 * crossing, std::uint64_t{1} << 60}) {
-        for (const std::uint64_t number : {0, 1, 2, 3}) check(place + number * Group::size - 2 * Group::size);
+        for (const std::uint64_t number : {0u, 1u, 2u, 3u}) check(place + number * Group::size - 2 * Group::size);
       }
       check(0 - std::uint64_t{Group::size});  // the last elements of all
     }

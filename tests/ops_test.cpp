@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "catch.hpp"
 #include "checks.hpp"
@@ -130,6 +131,24 @@ void compare_low_bits(checks::Disagreements& found, S x, int d) {
   }
 }
 
+/// 0, but the compiler does not know it.
+volatile int hidden_zero = 0;
+
+/// Compares with a d that the compiler knows, as it does where the format is fixed in the type.
+template <class S, int d>
+[[gnu::noinline]] S cleared(S x) {
+  return rt::Ops<S>::clear_low_bits(x, d);
+}
+template <class S, int d>
+[[gnu::noinline]] S rounded(S x) {
+  return rt::Ops<S>::round_low_bits(x, d);
+}
+template <class S, int... below>
+void compare_known_low_bits(checks::Disagreements& found, S x, std::integer_sequence<int, below...>) {
+  (found.compare(below + 1, x, cleared<S, below + 1>(x), rt::Ops<S>::clear_low_bits(x, below + 1 + hidden_zero)), ...);
+  (found.compare(below + 1, x, rounded<S, below + 1>(x), rt::Ops<S>::round_low_bits(x, below + 1 + hidden_zero)), ...);
+}
+
 }  // namespace
 
 TEST_CASE("sums with a product are the floats next to the exact sum") {
@@ -174,6 +193,15 @@ TEST_CASE("operations on the lowest bits are those on integers") {
     for (std::uint64_t k = 0; k < 1000; ++k) {
       compare_low_bits(found, __builtin_bit_cast(double, 0x3FF0'0000'0000'0000 + k * 0x9E37'79B9'7F4A'7C15), d);
     }
+  }
+  CHECK(found.report() == "");
+}
+
+TEST_CASE("it does not matter whether the compiler knows how many bits are the lowest") {
+  checks::Disagreements found;
+  for (const float x : checks::special_floats()) {
+    compare_known_low_bits(found, x, std::make_integer_sequence<int, F::fraction_bits>());
+    compare_known_low_bits(found, static_cast<double>(x) / 3, std::make_integer_sequence<int, D::fraction_bits>());
   }
   CHECK(found.report() == "");
 }

@@ -222,6 +222,7 @@ struct RoundToInteger {
     return rt::Ops<T>::rint(v);
   }
 };
+static_assert(rt::Format<Halves> && rt::Rounding<RoundToInteger> && !RoundToInteger::indexed);
 
 }  // namespace
 

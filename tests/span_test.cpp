@@ -283,7 +283,7 @@ std::string stores_disagreements(const rt::Trimmer<F, R>& trimmer, std::initiali
     for (std::size_t length = 0; length <= 70; ++length) {
       check_stores(found, title + std::to_string(length), trimmer, first, length);
     }
-    for (const std::size_t length : {1023, 1024, 1025, 1040, 2049, 3000, 4113}) {
+    for (const std::size_t length : {1023u, 1024u, 1025u, 1040u, 2049u, 3000u, 4113u}) {
       check_stores(found, title + std::to_string(length), trimmer, first, length);
     }
   }
@@ -436,8 +436,8 @@ void check_operations_of_routes(checks::Disagreements& found) {
     compare([end](B x) { return O::with_sign(O::abs(B(end)), x); },
             [end](float x) { return S::with_sign(S::abs(end), x); }, "with_sign");
   }
-  compare([](B x) { return O::with_sign(O::abs(x), -x); }, [](float x) { return S::with_sign(S::abs(x), -x); },
-          "with the other sign");
+  compare([](B x) { return O::with_sign(O::abs(x), x * B(-1)); },
+          [](float x) { return S::with_sign(S::abs(x), x * -1); }, "with the other sign");
   for (const float product : {0x1p-120f, 0x1p-20f, 1.0f, 0x1p23f, 0x1p120f}) {
     const float a = 0.125f;
     const float b = product / a;
