@@ -94,14 +94,14 @@ class Arrays {
  public:
   Arrays(std::size_t size, int threads) : size_(size), threads_(threads) {
     constexpr std::size_t page = 4096 / sizeof(float);
-    // The output lies half a page off: where the addresses of a load and of an earlier store agree modulo 4 KiB, a
-    // processor takes the one for the other and waits.
+    // The output lies an odd page off, so that its addresses and those of the input differ in few and low bits, never
+    // in a high one alone: where two addresses agree in what a processor looks up caches by, each drives out the other.
     const std::size_t pages = (size + page - 1) / page;
-    const std::size_t bytes = (2 * pages + 1) * page * sizeof(float);
+    const std::size_t bytes = (2 * pages + 2) * page * sizeof(float);
     memory_.reset(static_cast<float*>(std::aligned_alloc(page * sizeof(float), bytes)));
     if (!memory_) throw std::runtime_error(fmt::format("no memory for {} bytes; choose a smaller --size", bytes));
     in_ = memory_.get();
-    out_ = in_ + pages * page + page / 2;
+    out_ = in_ + (pages / 2 * 2 + 1) * page;
     on_each_thread(threads, [this](int t) {  // memory belongs to the processor that touches it first
       const auto [first, last] = bounds(t);
       for (std::size_t i = first; i < last; ++i) in_[i] = normal(i);

@@ -224,14 +224,16 @@ void trim(const Eigen::ThreadPoolDevice& device, X&& x, const AnyFormat& format,
 
 namespace detail {
 
-/// Whether xsimd has a batch for each packet of floats that Eigen may ask for.
 #if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
 inline constexpr bool knows_packets = false;
 #else
 template <class Packet>
 using PacketBatch = xsimd::make_sized_batch_t<float, Eigen::internal::unpacket_traits<Packet>::size>;
-inline constexpr bool knows_packets =
-    std::is_convertible_v<Eigen::internal::packet_traits<float>::type, xsimd::batch<float>::register_type>;
+
+template <class Batch>
+concept MadeOfPacket = requires(Eigen::internal::packet_traits<float>::type packet) { Batch(packet); };
+/// Whether Eigen's packets of floats are the registers of xsimd's batches.
+inline constexpr bool knows_packets = MadeOfPacket<xsimd::batch<float>>;
 #endif
 
 }  // namespace detail
