@@ -193,7 +193,7 @@ void trim(const Eigen::ThreadPoolDevice& device, std::span<const float> in, std:
   detail::check_sizes(in, out);
   const Eigen::TensorOpCost per_element(sizeof(float), sizeof(float), R::indexed ? 1.0 : 0.25);
   const auto whole_groups = [](Eigen::Index size) { return (size + 4095) / 4096 * 4096; };
-  stores = detail::chosen_stores(in, out, stores);
+  stores = detail::chosen_stores<R>(in, out, stores);
   device.parallelFor(static_cast<Eigen::Index>(in.size()), per_element, whole_groups,
                      [&](Eigen::Index begin, Eigen::Index end) {
                        const auto k = static_cast<std::size_t>(begin);

@@ -19,7 +19,7 @@ namespace ristretto {
 
 /// How results reach memory.
 enum class Stores {
-  by_size,    ///< streaming for outputs of `streaming_floats` or more that are not the input, else cached
+  by_size,    ///< streaming for outputs of `streaming_floats` or more that are not the input, without random draws
   cached,     ///< as usual: what is written stays in the caches as far as it fits
   streaming,  ///< past the caches, which saves reading the output's old contents; slow for small outputs
 };
@@ -174,8 +174,8 @@ void trim_on_route(const float* in, float* out, std::size_t n, const Trimmer<F, 
   });
 }
 
-/// Past the caches where groups of draws do not start at cache lines of the output: piece by piece into a buffer, from
-/// there whole lines.
+/// Past the caches with groups of draws, which seldom start at cache lines of the output: piece by piece into a buffer,
+/// from there whole lines.
 template <class Arch, class F, class R>
 void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer,
                          std::uint64_t first) noexcept {
@@ -206,11 +206,10 @@ template <class Arch, class F, class R>
 void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>& trimmer, std::uint64_t first,
                  Stores stores) noexcept {
   if (stores != Stores::streaming) return trim_on_route<Arch, false>(in, out, n, trimmer, first);
-  const bool draws_in_groups = is_stochastic<R> && has_draw_groups<Arch>;
-  if (!draws_in_groups || floats_to_line(out) == (0 - first) % 16) {
-    trim_on_route<Arch, true>(in, out, n, trimmer, first);
-  } else {
+  if constexpr (is_stochastic<R> && has_draw_groups<Arch>) {
     trim_through_buffer<Arch>(in, out, n, trimmer, first);
+  } else {
+    trim_on_route<Arch, true>(in, out, n, trimmer, first);
   }
 #if defined(__SSE__)
   _mm_sfence();  // whoever is told that this is done finds it written
@@ -227,9 +226,12 @@ void check_sizes(std::span<In> in, std::span<Out> out) {
   }
 }
 
+/// What by_size means for a rounding; stochastic ones wait for their draws, not for memory.
+template <class R>
 RISTRETTO_HOST_DEVICE Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
   if (stores != Stores::by_size) return stores;
-  return in.data() != out.data() && out.size() >= streaming_floats ? Stores::streaming : Stores::cached;
+  const bool large = out.size() >= streaming_floats && in.data() != out.data();
+  return large && !R::indexed ? Stores::streaming : Stores::cached;
 }
 
 }  // namespace detail
@@ -243,7 +245,7 @@ template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const float> in, std::span<float> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0,
           Stores stores = Stores::by_size) {
   detail::check_sizes(in, out);
-  stores = detail::chosen_stores(in, out, stores);
+  stores = detail::chosen_stores<R>(in, out, stores);
   detail::trim_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first, stores);
 }
 template <class Arch = DefaultArch, class F, class R>
