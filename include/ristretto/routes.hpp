@@ -12,6 +12,7 @@ namespace ristretto::detail {
 // A route is a struct with `T operator()(T x, round, i)` for lanes of floats, made once for a span: it holds the grid
 // of its format, and what else does not depend on x.
 
+// `fast` routes are worth large groups of batches; the others only take the compiler's time with them.
 // RoundDrawn brings draws that are multiplied by the route's draw_scale(), so that `whole` can be what is at hand.
 
 template <class R>
@@ -22,6 +23,7 @@ inline constexpr bool is_drawn<RoundDrawn<T>> = true;
 /// The three lines themselves.
 template <class Grid>
 struct ThreeLines {
+  static constexpr bool fast = false;
   Grid grid;
 
   static constexpr float draw_scale() noexcept { return 1; }
@@ -36,6 +38,7 @@ struct ThreeLines {
 /// last place of the sum is q. Products are exact, fused or not.
 template <class Grid, class T>
 struct ByAddition {
+  static constexpr bool fast = true;
   Grid grid;
   float scale;                               ///< grid.per_leading
   T factor = T(0x1p23f) * grid.per_leading;  ///< 2^23 q is so many times the leading power of two
@@ -71,6 +74,7 @@ struct ByAddition {
 /// On the bits of y, where the grid is all floats whose d lowest fraction bits are zero. Keeps signs, also of zero.
 template <class Grid>
 struct ByBits {
+  static constexpr bool fast = true;
   Grid grid;
   int d;
 

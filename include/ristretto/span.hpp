@@ -167,9 +167,13 @@ void trim_on_route(const float* in, float* out, std::size_t n, const Trimmer<F, 
   with_route<xsimd::batch<float, Arch>, R>(trimmer.format, [&](auto route) {
     using Route = decltype(route);
     if constexpr (is_stochastic<R> && has_draw_groups<Arch>) {
-      trim_groups<streaming, true>(DrawnGroups<Arch, Route, R>{route, trimmer.round}, in, out, n, first);
+      using Large = DrawnGroups<Arch, Route, R>;
+      using G = std::conditional_t<Route::fast, Large, typename Large::Smallest>;
+      trim_groups<streaming, true>(G{route, trimmer.round}, in, out, n, first);
     } else {
-      trim_groups<streaming, false>(Groups<Arch, Route, R>{route, trimmer.round}, in, out, n, first);
+      using Large = Groups<Arch, Route, R>;
+      using G = std::conditional_t<Route::fast, Large, typename Large::Smallest>;
+      trim_groups<streaming, false>(G{route, trimmer.round}, in, out, n, first);
     }
   });
 }
