@@ -317,17 +317,17 @@ TEST_CASE("outputs as large as streams leave the bits of cached ones") {
   std::vector<float> in(rt::streaming_floats + 3);
   checks::Patterns patterns;
   for (float& x : in) x = patterns.next_float();
-  const auto check = [&in](const auto& trimmer) {
+  const auto check = [&in](const auto& trimmer, rt::Stores stores) {
     std::vector<float> streamed(in.size());
     std::vector<float> cached(in.size());
-    rt::trim(in, streamed, trimmer, 5);
+    rt::trim(in, streamed, trimmer, 5, stores);
     rt::trim(in, cached, trimmer, 5, rt::Stores::cached);
     checks::Disagreements found;
     for (std::size_t k = 0; k < in.size(); ++k) found.compare(k, in[k], streamed[k], cached[k]);
     CHECK(found.report() == "");
   };
-  check(rt::Trimmer{rt::DynamicFixedPoint{2, 6}});
-  check(rt::Trimmer{rt::Half{}, rt::RoundStochastic<16>{{.seed = 3}}});
+  check(rt::Trimmer{rt::DynamicFixedPoint{2, 6}}, rt::Stores::by_size);
+  check(rt::Trimmer{rt::Half{}, rt::RoundStochastic<16>{{.seed = 3}}}, rt::Stores::streaming);
 }
 
 TEST_CASE("sizes that differ are refused") {

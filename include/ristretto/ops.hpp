@@ -68,7 +68,7 @@ struct ScalarOps {
   RISTRETTO_HOST_DEVICE static constexpr S min(S a, S b) noexcept { return b < a ? b : a; }
   /// x + a * b for an exact product, so that it does not matter whether the two are fused.
   RISTRETTO_HOST_DEVICE static constexpr S add_product(S x, S a, S b) noexcept { return x + a * b; }
-  /// x + a * b rounded toward zero, for x >= 0 and a * b > x (or a NaN in x).
+  /// x + a * b rounded toward zero, for a * b >= x >= 0 (or a NaN in x).
   RISTRETTO_HOST_DEVICE static constexpr S add_product_down(S x, S a, S b) noexcept {
     const S sum = add_product(x, a, b);
     return sum - a * b > x ? from_bits(bits(sum) - 1) : sum;  // the difference is exact
@@ -86,20 +86,23 @@ struct ScalarOps {
     return r > a ? r - 1 : r;
   }
 
-  // On the d lowest fraction bits, d in [1, fraction_bits]. All keep NaN and the sign.
+  // On the d lowest fraction bits, d in [1, fraction_bits]. All keep the sign, and all but the step keep NaN. NaN is
+  // told by its bits: g++ 12 drops the mask from x == x ? from_bits(bits(x) & 0xFFFF0000) : x.
 
   /// x with these bits rounded to zero, to nearest and ties to even. The largest numbers may become infinite.
   RISTRETTO_HOST_DEVICE static constexpr S round_low_bits(S x, int d) noexcept {
     const U u = bits(x);
-    return x == x ? from_bits((u + low_bits(d - 1) + (u >> d & 1)) & ~low_bits(d)) : x;
+    return from_bits(is_nan(u) ? u : (u + low_bits(d - 1) + (u >> d & 1)) & ~low_bits(d));
   }
   /// x with these bits zero.
   RISTRETTO_HOST_DEVICE static constexpr S clear_low_bits(S x, int d) noexcept {
-    return x == x ? from_bits(bits(x) & ~low_bits(d)) : x;
+    const U u = bits(x);
+    return from_bits(is_nan(u) ? u : u & ~low_bits(d));
   }
   /// These bits of x as a number, in [0, 2^d); 0 for NaN.
   RISTRETTO_HOST_DEVICE static constexpr S low_part(S x, int d) noexcept {
-    return x == x ? static_cast<S>(bits(x) & low_bits(d)) : S(0);
+    const U u = bits(x);
+    return is_nan(u) ? S(0) : static_cast<S>(u & low_bits(d));
   }
   /// x with 2^d added to its bits where up is set: the next magnitude without the d lowest fraction bits.
   RISTRETTO_HOST_DEVICE static constexpr S step_low_bits(S x, Mask up, int d) noexcept {
@@ -115,6 +118,7 @@ struct ScalarOps {
 
  private:
   RISTRETTO_HOST_DEVICE static constexpr U low_bits(int d) noexcept { return (U{1} << d) - 1; }
+  RISTRETTO_HOST_DEVICE static constexpr bool is_nan(U u) noexcept { return (u & ~sign_mask) > exponent_mask; }
 
   static constexpr S integers = S(U{1} << F);  // from here on, every S is an integer
 };

@@ -200,7 +200,7 @@ void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimm
     }
     k += count;
     held = held + count - whole;
-    std::copy(buffer + whole, buffer + whole + held, buffer);
+    if (whole > 0) std::copy(buffer + whole, buffer + whole + held, buffer);
   }
   std::copy(buffer, buffer + held, out + n - held);
 }
