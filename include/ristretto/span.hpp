@@ -153,7 +153,9 @@ template <bool streaming, bool indexed, class G>
 RISTRETTO_HOST_DEVICE void trim_groups(const G& groups, const float* in, float* out, std::size_t n,
                                        std::uint64_t first) noexcept {
   constexpr std::size_t worth_aligning = 1024;
-  std::size_t k = indexed ? (0 - first) % G::size : streaming || n >= worth_aligning ? floats_to_line(out) : 0;
+  // Less than a group: to a line, or where groups are smaller than lines, to where stores are aligned.
+  const std::size_t to_line = streaming || n >= worth_aligning ? floats_to_line(out) % G::size : 0;
+  std::size_t k = indexed ? (0 - first) % G::size : to_line;
   k = std::min(n, k);
   if (k > 0) trim_rest<indexed>(groups, in, out, k, first);
   const G local = groups;  // whose address nobody knows, so that it stays in registers
