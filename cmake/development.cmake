@@ -3,8 +3,10 @@
 include(CheckCXXCompilerFlag)
 
 add_library(ristretto_warnings INTERFACE)
+set(warnings -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${RISTRETTO_WERROR}>:-Werror>)
 target_compile_options(ristretto_warnings INTERFACE
-  -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${RISTRETTO_WERROR}>:-Werror>)
+  "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=$<JOIN:${warnings},$<COMMA>>;$<$<BOOL:${RISTRETTO_WERROR}>:-Werror=all-warnings>>")
 
 # The instruction set of examples and benchmarks: Eigen on plain x86-64 is about three times slower than with AVX2.
 check_cxx_compiler_flag(-march=native RISTRETTO_KNOWS_NATIVE)

@@ -15,7 +15,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/ristrettoConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/ristrettoConfigVersion.cmake
   COMPATIBILITY ${compatibility} ARCH_INDEPENDENT)
 
-install(TARGETS ristretto EXPORT ristrettoTargets FILE_SET HEADERS)
+install(TARGETS ristretto EXPORT ristrettoTargets FILE_SET HEADERS FILE_SET thrust)
 install(EXPORT ristrettoTargets NAMESPACE ristretto:: DESTINATION ${package_directory})
 install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/ristrettoDependencies.cmake

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Finds Eigen and xsimd, for the build tree and for the installed package.
+# Finds Eigen, xsimd and what thrust.hpp needs, for the build tree and for the installed package.
 include_guard(GLOBAL)
 
 # Sets `problem` to a sentence when something is missing or too old, else to nothing. The versions are compared here
@@ -36,4 +36,48 @@ function(ristretto_wrap_xsimd)
   else()
     target_link_libraries(ristretto::xsimd INTERFACE xsimd)
   endif()
+endfunction()
+
+# ristretto::cpp, ristretto::omp, ristretto::tbb: ristretto/thrust.hpp in C++ sources, for that system of Thrust;
+# ristretto::cuda: the same in .cu sources. Those asked for that can be had here; a program takes one of the first three.
+function(ristretto_add_systems)
+  set(host_systems ${ARGN})
+  list(REMOVE_ITEM host_systems cuda)
+  if("cuda" IN_LIST ARGN AND CMAKE_CUDA_COMPILER_LOADED AND NOT TARGET ristretto::cuda)
+    add_library(ristretto::cuda INTERFACE IMPORTED GLOBAL)
+    target_link_libraries(ristretto::cuda INTERFACE ristretto::ristretto)
+    if("cuda_std_20" IN_LIST CMAKE_CUDA_COMPILE_FEATURES)
+      target_compile_features(ristretto::cuda INTERFACE cuda_std_20)
+    else()  # CMake before 3.25.2 does not know that nvcc knows it
+      target_compile_options(ristretto::cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+    endif()
+    # fmt 9 under nvcc: without constexpr, but with the consteval functions that need it.
+    target_compile_definitions(ristretto::cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
+  endif()
+  if(NOT host_systems)
+    return()
+  endif()
+  find_package(Thrust CONFIG QUIET)
+  if(NOT Thrust_FOUND OR Thrust_VERSION VERSION_LESS 1.17)
+    return()
+  endif()
+  foreach(system IN LISTS host_systems)
+    set(needs_omp OpenMP OpenMP_CXX_FOUND)
+    set(needs_tbb TBB TBB_FOUND)
+    if(needs_${system})
+      list(GET needs_${system} 0 package)
+      list(GET needs_${system} 1 found)
+      find_package(${package} QUIET)
+      if(NOT ${found})
+        continue()
+      endif()
+    endif()
+    if(TARGET ristretto::${system} OR NOT system MATCHES "^(cpp|omp|tbb)$")
+      continue()
+    endif()
+    string(TOUPPER ${system} device)
+    thrust_create_target(ristretto_thrust_${system} HOST CPP DEVICE ${device})
+    add_library(ristretto::${system} INTERFACE IMPORTED GLOBAL)
+    target_link_libraries(ristretto::${system} INTERFACE ristretto::ristretto ristretto_thrust_${system})
+  endforeach()
 endfunction()

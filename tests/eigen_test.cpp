@@ -306,7 +306,7 @@ TEST_CASE("unaryExpr gives what trim gives") {
 
 namespace {
 
-#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if !defined(RISTRETTO_NO_SIMD)
 template <class Trimmer>
 constexpr bool takes_packets = Eigen::internal::functor_traits<std::remove_const_t<Trimmer>>::PacketAccess != 0;
 static_assert(takes_packets<decltype(nearest)> && takes_packets<rt::Trimmer<rt::BFloat16, rt::RoundHalfUp>>);

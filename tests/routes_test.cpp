@@ -119,7 +119,7 @@ void check_rounding(checks::Disagreements& found, const std::vector<float>& x, c
   const Comparison comparison{found, x, expected};
   const std::string title = rt::to_string(format) + " " + name;
   check_lanes<float>(comparison, title, format, round);
-#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if !defined(RISTRETTO_NO_SIMD)
   check_lanes<xsimd::batch<float, rt::DefaultArch>>(comparison, title, format, round);
 #endif
 }

@@ -375,7 +375,7 @@ TEST_CASE("spans of doubles are trimmed element by element") {
   check(rt::Trimmer{rt::Half{}, rt::RoundStochastic<16>{{.seed = 1}}});
 }
 
-#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if !defined(RISTRETTO_NO_SIMD)
 namespace {
 
 using Batch = xsimd::batch<float, rt::DefaultArch>;

@@ -14,7 +14,7 @@ namespace ristretto::detail {
 template <class Arch>
 inline constexpr bool has_draw_groups = false;
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && !defined(RISTRETTO_NO_SIMD)
 
 template <class Arch>
   requires(sizeof(xsimd::batch<float, Arch>) == 16)

@@ -190,7 +190,7 @@ void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {},
 template <class Arch = DefaultArch, class F, class R>
 void trim(const Eigen::ThreadPoolDevice& device, std::span<const float> in, std::span<float> out,
           const Trimmer<F, R>& trimmer, std::uint64_t first = 0, Stores stores = Stores::by_size) {
-  detail::check_sizes(in, out);
+  detail::check_sizes(in.size(), out.size());
   const Eigen::TensorOpCost per_element(sizeof(float), sizeof(float), R::indexed ? 1.0 : 0.25);
   const auto whole_groups = [](Eigen::Index size) { return (size + 4095) / 4096 * 4096; };
   stores = detail::chosen_stores<R>(in, out, stores);
@@ -224,7 +224,7 @@ void trim(const Eigen::ThreadPoolDevice& device, X&& x, const AnyFormat& format,
 
 namespace detail {
 
-#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if defined(RISTRETTO_NO_SIMD)
 inline constexpr bool knows_packets = false;
 #else
 template <class Packet>
@@ -242,7 +242,7 @@ template <Format F, Rounding R>
 template <class Packet>
 RISTRETTO_HOST_DEVICE Packet Trimmer<F, R>::packetOp(const Packet& x) const noexcept {
   using Scalar = typename Eigen::internal::unpacket_traits<Packet>::type;
-#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if !defined(RISTRETTO_NO_SIMD)
   if constexpr (std::is_same_v<Scalar, float>) {
     using Batch = detail::PacketBatch<Packet>;
     return detail::with_route<Batch, R>(format, [&](auto route) -> Packet { return route(Batch(x), round, 0); });

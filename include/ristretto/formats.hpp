@@ -61,6 +61,8 @@ struct Param<runtime> {
 }
 
 constexpr bool within(int value, int low, int high) { return low <= value && value <= high; }
+constexpr bool width_fits(int il, int fl) { return within(il, 1 - fl, 32 - fl); }
+constexpr bool width_fits_if_known(int il, int fl) { return il == runtime || fl == runtime || width_fits(il, fl); }
 
 // What a format is for lanes of type T: its numbers worked out once, and the arithmetic with them. A format computes
 // with its grid<T>(); a kernel keeps that for a whole span, and may use that the quantum is leading(y) * per_leading.
@@ -82,14 +84,14 @@ struct FixedPointGrid {
 template <int IL, int FL, bool Signed>
 class FixedPoint {
   static_assert(FL == runtime || within(FL, -96, 126), "fixed point: the fractional length FL must be in [-96, 126]");
-  static_assert(IL == runtime || FL == runtime || within(IL, 1 - FL, 32 - FL),
-                "fixed point: the bit width IL + FL must be in [1, 32]");
+  static_assert(width_fits_if_known(IL, FL), "fixed point: the bit width IL + FL must be in [1, 32]");
 
  public:
   static constexpr bool signed_zero = Signed;
+  static constexpr bool fixed_in_type = IL != runtime && FL != runtime;
 
   constexpr FixedPoint()
-    requires(IL != runtime && FL != runtime)
+    requires fixed_in_type
   = default;
   /// Throws std::invalid_argument when IL + FL is outside [1, 32] or FL outside [-96, 126].
   constexpr FixedPoint(Param<IL> il, Param<FL> fl) : il_(il), fl_(fl) {
@@ -97,7 +99,7 @@ class FixedPoint {
     if (!within(fl_.get(), -96, 126)) {
       throw_bad_parameter(name, "the fractional length FL", fl_.get(), "FL in [-96, 126]");
     }
-    if (!within(il_.get(), 1 - fl_.get(), 32 - fl_.get())) {
+    if (!width_fits(il_.get(), fl_.get())) {
       throw_bad_parameter(name, "the integer length IL", il_.get(), "IL such that the bit width IL + FL is in [1, 32]");
     }
   }
@@ -239,9 +241,10 @@ class Minifloat {
 
  public:
   static constexpr bool signed_zero = detail::MinifloatGrid<float, encoding, overflow_policy>::signed_zero;
+  static constexpr bool fixed_in_type = M != runtime && E != runtime;
 
   constexpr Minifloat()
-    requires(M != runtime && E != runtime)
+    requires fixed_in_type
   = default;
   /// Throws std::invalid_argument when M is outside [0, 23], E outside [1, 8], or the encoding needs more bits.
   constexpr Minifloat(detail::Param<M> m, detail::Param<E> e) : m_(m), e_(e) {
@@ -387,9 +390,10 @@ class PowersOfTwo {
 
  public:
   static constexpr bool has_zero = Zero;
+  static constexpr bool fixed_in_type = Min != runtime && Max != runtime;
 
   constexpr PowersOfTwo()
-    requires(Min != runtime && Max != runtime)
+    requires fixed_in_type
   = default;
   /// Throws std::invalid_argument unless -126 <= Min <= Max <= 127.
   constexpr PowersOfTwo(Param<Min> min, Param<Max> max) : min_(min), max_(max) {

@@ -2,8 +2,8 @@
 // What a trim did to a tensor.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -35,13 +35,30 @@ struct Measurement {
     return count > 0 ? static_cast<double>(saturated) / static_cast<double>(count) : 0;
   }
 
+  /// Adds a value and its trimmed copy; outside [low, high] it counts as saturated.
+  RISTRETTO_HOST_DEVICE constexpr void observe(float x, float trimmed, float low, float high) noexcept {
+    ++count;
+    if (x != x || trimmed != trimmed) {
+      ++nan;
+      return;
+    }
+    if (Ops<float>::abs(x) == Ops<float>::infinity && x == trimmed) return;
+    const double before = static_cast<double>(x);
+    const double after = static_cast<double>(trimmed);
+    const double error = Ops<double>::abs(after - before);
+    if (x < low || x > high) ++saturated;
+    if (trimmed == 0 && x != 0) ++flushed;
+    largest_error = Ops<double>::max(largest_error, error);
+    signal += before * before;
+    noise += error * error;
+  }
   /// Adds what was measured of another piece of the tensor.
-  void merge(const Measurement& other) noexcept {
+  RISTRETTO_HOST_DEVICE constexpr void merge(const Measurement& other) noexcept {
     count += other.count;
     nan += other.nan;
     saturated += other.saturated;
     flushed += other.flushed;
-    largest_error = std::max(largest_error, other.largest_error);
+    largest_error = Ops<double>::max(largest_error, other.largest_error);
     signal += other.signal;
     noise += other.noise;
   }
@@ -49,30 +66,19 @@ struct Measurement {
 
 namespace detail {
 
-/// Compares x with its trimmed copy; values outside [low, high] count as saturated.
-inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, float low, float high) {
-  if (x.size() != trimmed.size()) {
-    throw std::invalid_argument("ristretto::measure: the tensor has " + std::to_string(x.size()) +
-                                " elements and its trimmed copy " + std::to_string(trimmed.size()) +
+inline void check_compared(std::size_t x, std::size_t trimmed) {
+  if (x != trimmed) {
+    throw std::invalid_argument("ristretto::measure: the tensor has " + std::to_string(x) +
+                                " elements and its trimmed copy " + std::to_string(trimmed) +
                                 "; give them equal sizes");
   }
+}
+
+/// Compares x with its trimmed copy; values outside [low, high] count as saturated.
+inline Measurement measure(std::span<const float> x, std::span<const float> trimmed, float low, float high) {
+  check_compared(x.size(), trimmed.size());
   Measurement m;
-  m.count = x.size();
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    const double before = static_cast<double>(x[k]);
-    const double after = static_cast<double>(trimmed[k]);
-    if (std::isnan(before) || std::isnan(after)) {
-      ++m.nan;
-      continue;
-    }
-    if (std::isinf(before) && before == after) continue;
-    const double error = std::abs(after - before);
-    if (x[k] < low || x[k] > high) ++m.saturated;
-    if (after == 0 && before != 0) ++m.flushed;
-    m.largest_error = std::max(m.largest_error, error);
-    m.signal += before * before;
-    m.noise += error * error;
-  }
+  for (std::size_t k = 0; k < x.size(); ++k) m.observe(x[k], trimmed[k], low, high);
   return m;
 }
 

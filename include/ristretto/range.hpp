@@ -42,7 +42,7 @@ struct MinMaxLanes {
 template <class Arch>
 MinMax finite_ends(std::span<const float> x) noexcept {
   MinMaxLanes<float> ends;
-#if !defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if !defined(RISTRETTO_NO_SIMD)
   using Batch = xsimd::batch<float, Arch>;
   constexpr std::size_t chains = 4;  // a batch does not wait for the one before
   MinMaxLanes<Batch> lanes[chains];
@@ -61,13 +61,16 @@ MinMax finite_ends(std::span<const float> x) noexcept {
   return {ends.low, ends.high};
 }
 
+inline MinMax ends_or_zeros(const MinMax& ends) noexcept {
+  return ends.min <= ends.max ? MinMax{ends.min + 0.0f, ends.max + 0.0f} : MinMax{0, 0};  // + 0: no -0
+}
+
 }  // namespace detail
 
 /// The ends of the finite values of x; zeros when there is none. NaN and infinities do not count. Never -0.
 template <class Arch = DefaultArch>
 MinMax min_max(std::span<const float> x) noexcept {
-  const MinMax ends = detail::finite_ends<Arch>(x);
-  return ends.min <= ends.max ? MinMax{ends.min + 0.0f, ends.max + 0.0f} : MinMax{0, 0};
+  return detail::ends_or_zeros(detail::finite_ends<Arch>(x));
 }
 /// The largest magnitude of the finite values of x; 0 when there is none.
 template <class Arch = DefaultArch>
@@ -100,11 +103,16 @@ class Range {
   }
   /// Adds what another range has seen.
   void merge(const Range& other) {
-    if (other.histogram_.empty()) return;
+    if (!other.histogram_.empty())
+      add(std::span<const std::uint64_t, bins>(other.histogram_), {other.min_, other.max_});
+  }
+  /// Adds what was counted elsewhere: so many values in each of the bins, and the smallest and the largest finite one
+  /// (+inf and -inf when there is none).
+  void add(std::span<const std::uint64_t, bins> counts, const MinMax& ends) {
     if (histogram_.empty()) histogram_.resize(bins);
-    for (std::size_t b = 0; b < bins; ++b) histogram_[b] += other.histogram_[b];
-    min_ = std::min(min_, other.min_);
-    max_ = std::max(max_, other.max_);
+    for (std::size_t b = 0; b < bins; ++b) histogram_[b] += counts[b];
+    min_ = std::min(min_, ends.min);
+    max_ = std::max(max_, ends.max);
   }
 
   /// Number of finite values.
@@ -119,8 +127,8 @@ class Range {
     return count_if([](std::uint32_t exponent, bool fraction) { return exponent == 0x7F80 && fraction; });
   }
   /// The smallest and the largest finite value; 0 when there is none.
-  float min() const noexcept { return min_ <= max_ ? min_ + 0.0f : 0.0f; }  // + 0: no -0, whichever zero came first
-  float max() const noexcept { return min_ <= max_ ? max_ + 0.0f : 0.0f; }
+  float min() const noexcept { return detail::ends_or_zeros({min_, max_}).min; }
+  float max() const noexcept { return detail::ends_or_zeros({min_, max_}).max; }
   float max_abs() const noexcept { return std::max(std::abs(min()), std::abs(max())); }
   /// Number of values in each bin; empty before the first value.
   std::span<const std::uint64_t> histogram() const noexcept { return histogram_; }

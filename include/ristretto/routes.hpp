@@ -16,6 +16,11 @@ namespace ristretto::detail {
 // RoundDrawn brings draws that are multiplied by the route's draw_scale(), so that `whole` can be what is at hand.
 
 template <class R>
+inline constexpr bool is_stochastic = false;
+template <int Bits, int Rounds>
+inline constexpr bool is_stochastic<RoundStochastic<Bits, Rounds>> = true;
+
+template <class R>
 inline constexpr bool is_drawn = false;
 template <class T>
 inline constexpr bool is_drawn<RoundDrawn<T>> = true;
@@ -26,7 +31,7 @@ struct ThreeLines {
   static constexpr bool fast = false;
   Grid grid;
 
-  static constexpr float draw_scale() noexcept { return 1; }
+  RISTRETTO_HOST_DEVICE static constexpr float draw_scale() noexcept { return 1; }
 
   template <class T, class R>
   RISTRETTO_HOST_DEVICE constexpr T operator()(T x, const R& round, std::uint64_t i) const noexcept {
@@ -43,7 +48,7 @@ struct ByAddition {
   float scale;                               ///< grid.per_leading
   T factor = T(0x1p23f) * grid.per_leading;  ///< 2^23 q is so many times the leading power of two
 
-  constexpr float draw_scale() const noexcept { return scale; }
+  RISTRETTO_HOST_DEVICE constexpr float draw_scale() const noexcept { return scale; }
 
   RISTRETTO_HOST_DEVICE constexpr T operator()(T x, RoundNearest, std::uint64_t) const noexcept {
     const T a = saturated_magnitude(x);
@@ -78,7 +83,7 @@ struct ByBits {
   Grid grid;
   int d;
 
-  constexpr float draw_scale() const noexcept { return power_of_two<float>(d); }
+  RISTRETTO_HOST_DEVICE constexpr float draw_scale() const noexcept { return power_of_two<float>(d); }
 
   template <class T, class R>
   RISTRETTO_HOST_DEVICE constexpr T operator()(T x, const R& round, std::uint64_t i) const noexcept {
@@ -99,26 +104,53 @@ struct ByBits {
   }
 };
 
-/// use(route) with the fastest route of this format and rounding for lanes T of floats.
+template <class R>
+inline constexpr bool is_nearest = std::is_same_v<R, RoundNearest>;
+
+/// Whether ByAddition leads there: with room for 2^24 q, and for products of quanta and draws.
+template <class R, class F>
+constexpr bool goes_by_addition(const F& format) noexcept {
+  if constexpr ((is_nearest<R> || Deciding<R, float>) && requires { format.quantum_exponents(); }) {
+    const auto [least, greatest] = format.quantum_exponents();
+    return format.digits() <= 23 && greatest + 24 <= Ops<float>::max_exponent && least >= -100;
+  }
+  return false;
+}
+
+/// Whether ByBits does. Where no fraction bit is left, ties to even would look at the exponent.
+template <class R, class F>
+constexpr bool goes_by_bits(const F& format) noexcept {
+  if constexpr ((is_nearest<R> || Deciding<R, float>) && requires { format.low_bits(); }) {
+    return format.low_bits() > 0 && (format.low_bits() < Ops<float>::fraction_bits || !is_nearest<R>);
+  }
+  return false;
+}
+
+/// use(route) with the fastest route of this format and rounding for lanes T of floats. For a format fixed in its type,
+/// `use` is compiled for that route alone.
 template <class T, class R, class F, class Use>
-RISTRETTO_HOST_DEVICE constexpr decltype(auto) with_route(const F& format, Use&& use) {
-  constexpr bool nearest = std::is_same_v<R, RoundNearest>;
-  using Grid = decltype(grid_of<T>(format));
-  if constexpr (nearest || Deciding<R, float>) {
+[[gnu::always_inline]] constexpr decltype(auto) with_route(const F& format, Use&& use) {
+  const auto grid = grid_of<T>(format);
+  using Grid = std::remove_const_t<decltype(grid)>;
+  const auto by_addition = [&](const auto& f) { return ByAddition<Grid, T>{grid, grid_of<float>(f).per_leading}; };
+  const auto by_bits = [&](const auto& f) { return ByBits<Grid>{grid, f.low_bits()}; };
+  if constexpr (requires { requires F::fixed_in_type; }) {
+    if constexpr (goes_by_addition<R>(F{})) {
+      return use(by_addition(format));
+    } else if constexpr (goes_by_bits<R>(F{})) {
+      return use(by_bits(format));
+    } else {
+      return use(ThreeLines<Grid>{grid});
+    }
+  } else {
     if constexpr (requires { format.quantum_exponents(); }) {
-      const auto [least, greatest] = format.quantum_exponents();
-      // Room for 2^24 q, and for products of quanta and draws.
-      if (format.digits() <= 23 && greatest + 24 <= Ops<float>::max_exponent && least >= -100) {
-        return use(ByAddition<Grid, T>{grid_of<T>(format), grid_of<float>(format).per_leading});
-      }
+      if (goes_by_addition<R>(format)) return use(by_addition(format));
     }
     if constexpr (requires { format.low_bits(); }) {
-      const int d = format.low_bits();
-      const bool parity_in_fraction = d < Ops<float>::fraction_bits;  // else ties to even would look at the exponent
-      if (d > 0 && (parity_in_fraction || !nearest)) return use(ByBits<Grid>{grid_of<T>(format), d});
+      if (goes_by_bits<R>(format)) return use(by_bits(format));
     }
+    return use(ThreeLines<Grid>{grid});
   }
-  return use(ThreeLines<Grid>{grid_of<T>(format)});
 }
 
 }  // namespace ristretto::detail

@@ -2,13 +2,19 @@
 // The operations of formats and roundings on xsimd batches.
 #pragma once
 
+#if !defined(__CUDACC__)  // there xsimd after 13.0 does not compile
 #include <xsimd/xsimd.hpp>
+#endif
 
 #include <ristretto/ops.hpp>
 
+#if defined(__CUDACC__) || defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#define RISTRETTO_NO_SIMD
+#endif
+
 namespace ristretto {
 
-#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if defined(RISTRETTO_NO_SIMD)
 /// Stands for the architecture where xsimd knows none: kernels then work one float at a time.
 struct ScalarArch {};
 using DefaultArch = ScalarArch;

@@ -29,7 +29,7 @@ inline constexpr std::size_t streaming_floats = std::size_t{1} << 23;
 
 namespace detail {
 
-#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if defined(RISTRETTO_NO_SIMD)
 
 /// out[k] = trimmer(in[k], first + k) for k < n; in and out are the same array or do not overlap.
 template <class Arch, class F, class R>
@@ -111,11 +111,6 @@ struct DrawnGroups<Arch, Route, RoundStochastic<Bits, Rounds>, chains> {
      ...);
   }
 };
-
-template <class R>
-inline constexpr bool is_stochastic = false;
-template <int Bits, int Rounds>
-inline constexpr bool is_stochastic<RoundStochastic<Bits, Rounds>> = true;
 
 /// How many floats lie between p and the next cache line.
 RISTRETTO_HOST_DEVICE std::size_t floats_to_line(const float* p) noexcept {
@@ -224,17 +219,16 @@ void trim_floats(const float* in, float* out, std::size_t n, const Trimmer<F, R>
 
 #endif
 
-template <class In, class Out>
-void check_sizes(std::span<In> in, std::span<Out> out) {
-  if (in.size() != out.size()) {
-    throw std::invalid_argument("ristretto::trim: the input has " + std::to_string(in.size()) +
-                                " elements and the output " + std::to_string(out.size()) + "; give them equal sizes");
+inline void check_sizes(std::size_t in, std::size_t out) {
+  if (in != out) {
+    throw std::invalid_argument("ristretto::trim: the input has " + std::to_string(in) + " elements and the output " +
+                                std::to_string(out) + "; give them equal sizes");
   }
 }
 
 /// What by_size means for a rounding; stochastic ones wait for their draws, not for memory.
 template <class R>
-RISTRETTO_HOST_DEVICE Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
+Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
   if (stores != Stores::by_size) return stores;
   const bool large = out.size() >= streaming_floats && in.data() != out.data();
   return large && !R::indexed ? Stores::streaming : Stores::cached;
@@ -250,13 +244,13 @@ RISTRETTO_HOST_DEVICE Stores chosen_stores(std::span<const float> in, std::span<
 template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const float> in, std::span<float> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0,
           Stores stores = Stores::by_size) {
-  detail::check_sizes(in, out);
+  detail::check_sizes(in.size(), out.size());
   stores = detail::chosen_stores<R>(in, out, stores);
   detail::trim_floats<Arch>(in.data(), out.data(), in.size(), trimmer, first, stores);
 }
 template <class Arch = DefaultArch, class F, class R>
 void trim(std::span<const double> in, std::span<double> out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
-  detail::check_sizes(in, out);
+  detail::check_sizes(in.size(), out.size());
   for (std::size_t k = 0; k < in.size(); ++k) out[k] = trimmer(in[k], first + k);
 }
 
