@@ -156,7 +156,7 @@ struct Kernel {
 using Kernels = std::vector<Kernel>;
 
 /// A few floats that an instruction treats at once; a single one where xsimd knows no architecture.
-#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+#if defined(RISTRETTO_NO_SIMD)
 using Batch = float;
 constexpr std::size_t lanes = 1;
 Batch load(const float* p) { return *p; }

@@ -57,6 +57,7 @@ function(ristretto_add_systems)
   if(NOT host_systems)
     return()
   endif()
+  set(CMAKE_WARN_DEPRECATED FALSE)  # Thrust 1.17 asks for policies of old
   find_package(Thrust CONFIG QUIET)
   if(NOT Thrust_FOUND OR Thrust_VERSION VERSION_LESS 1.17)
     return()
