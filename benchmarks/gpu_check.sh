@@ -124,6 +124,7 @@ step() {
   shift
   reserved=$((reserved - share[$name]))
   limit=$((time_limit - SECONDS - reserved))
+  ((limit > 0)) || limit=1
   printf '\n== %s, at most %d s\n' "$name" "$limit"
   timeout -k 2 "$limit" "$@" 2>&1 | tee "$work/$name.log" || status=${PIPESTATUS[0]}
   note=$(sed -n '/^ *skipped: /{s/^ *//p;q}' "$work/$name.log")

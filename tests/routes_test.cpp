@@ -308,4 +308,17 @@ TEST_CASE("what a user wrote goes by the three lines") {
   CHECK(route_of(Halves{}) == "three lines");
   CHECK(route_of<RoundToInteger>("half") == "three lines");
   CHECK(route_of<RoundToInteger>("bfloat16") == "three lines");
+
+  // And so it compiles and trims, however the format is given.
+  const std::vector<float> x{0.3f, -0.7f, 9};
+  const std::vector<float> eighths{0.25f, -0.75f, 1.875f};
+  std::vector<float> out(3);
+  rt::trim(x, out, rt::Trimmer{rt::DynamicFixedPoint<2, 3>{}, RoundToInteger{}});
+  CHECK(out == eighths);
+  rt::trim(x, out, rt::Trimmer{rt::DynamicFixedPoint{2, 3}, RoundToInteger{}});
+  CHECK(out == eighths);
+  rt::trim(x, out, AnyFormat(rt::DynamicFixedPoint{2, 3}), RoundToInteger{});
+  CHECK(out == eighths);
+  rt::trim(x, out, rt::Trimmer{Halves{}});
+  CHECK(out == std::vector<float>{0.5f, -0.5f, 9});
 }

@@ -186,7 +186,7 @@ void check_place(checks::Disagreements& found, const thrust::device_vector<S>& x
                  std::size_t out_offset, std::size_t n, const Trimmer& trimmer, std::uint64_t first) {
   using Number = rt::detail::Storage<S>;
   const S* const in = thrust::raw_pointer_cast(x.data()) + in_offset;
-  thrust::device_vector<S> out(n + 32, S(0.3f));
+  thrust::device_vector<S> out(n + 32, rt::detail::Storage<S>::store(0.3f));
   rt::trim(thrust::device, in, thrust::raw_pointer_cast(out.data()) + out_offset, n, trimmer, first);
   const std::vector<S> before = on_host(x);
   const std::vector<S> after = on_host(out);
@@ -287,6 +287,9 @@ TEST_CASE("whatever holds the numbers, and whatever names the format, the bits a
   check("pointers, AnyFormat",
         [&](auto&, float* out) { rt::trim(thrust::device, from, out, n, format, stochastic32, 7); });
   check("a pointer, AnyFormat", [&](auto&, float* out) { rt::trim(thrust::device, out, n, format, stochastic32, 7); });
+  check("thrust::device_ptr", [&](auto& out, float*) { rt::trim(thrust::device, out.data(), n, draws32, 7); });
+  check("thrust::device_ptr, two",
+        [&](auto& out, float*) { rt::trim(thrust::device, in.data(), out.data(), n, format, stochastic32, 7); });
   check("std::span",
         [&](auto&, float* out) { rt::trim(thrust::device, std::span(from, n), std::span(out, n), draws32, 7); });
   check("a part of a std::span", [&](auto&, float* out) {
@@ -317,7 +320,7 @@ TEST_CASE("thrust::transform takes a Trimmer without randomness", "[short]") {
   CHECK(found.report() == "");
 }
 
-TEST_CASE("policies of the host work as well, and empty spans are left alone", "[short]") {
+TEST_CASE("policies of the host work as well", "[short]") {
   if (skipped()) return;
   const std::vector<float> x = numbers(1003);
   checks::Disagreements found;
@@ -331,6 +334,17 @@ TEST_CASE("policies of the host work as well, and empty spans are left alone", "
   }
   CHECK(found.report() == "");
 
+  rt::Range range;
+  rt::observe(thrust::host, x, range);
+  rt::Range expected;
+  expected.observe(x);
+  CHECK(std::ranges::equal(range.histogram(), expected.histogram()));
+  CHECK(rt::min_max(thrust::host, x) == rt::min_max(x));
+  CHECK(rt::measure(thrust::host, x, host).noise == Approx(rt::measure(x, host).noise));
+}
+
+TEST_CASE("empty spans are left alone", "[short]") {
+  if (skipped()) return;
   rt::trim(thrust::device, std::span<float>(), nearest);
   rt::trim(thrust::device, std::span<const float>(), std::span<float>(), draws32);
   rt::trim(thrust::device, static_cast<float*>(nullptr), 0, AnyFormat(rt::Half{}));
@@ -342,6 +356,52 @@ TEST_CASE("policies of the host work as well, and empty spans are left alone", "
   rt::observe(thrust::device, none, range);
   CHECK(range.count() == 0);
   CHECK(rt::measure(thrust::device, none, none).count == 0);
+}
+
+namespace users {
+
+/// A rounding and a format as users may write them.
+struct RoundToInteger {
+  static constexpr bool indexed = false;
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const {
+    return rt::Ops<T>::rint(v);
+  }
+};
+struct Halves {
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const {
+    return rt::Ops<T>::clamp(x, T(-100), T(100));
+  }
+  template <class T>
+  RISTRETTO_HOST_DEVICE constexpr T quantum(T) const {
+    return T(0.5f);
+  }
+  constexpr int bits() const { return 9; }
+};
+
+/// Like a matrix of Eigen: the elements need not be contiguous.
+struct Strided {
+  float* data();
+  std::ptrdiff_t size();
+  std::ptrdiff_t outerStride();
+};
+static_assert(rt::ThrustRange<std::vector<float>> && rt::ThrustRange<std::span<const float>>);
+static_assert(!rt::ThrustRange<Strided> && !rt::ThrustRange<float*> && !rt::ThrustPointer<std::vector<float>>);
+
+}  // namespace users
+
+TEST_CASE("formats and roundings that users write", "[short]") {
+  if (skipped()) return;
+  const thrust::device_vector<float> x = on_device(std::vector<float>{0.3f, -0.7f, 900});
+  thrust::device_vector<float> out(3);
+  rt::trim(thrust::device, x, out, rt::Trimmer{users::Halves{}, users::RoundToInteger{}});
+  CHECK(on_host(out) == std::vector<float>{0.5f, -0.5f, 100});
+  rt::trim(thrust::device, x, out, rt::Trimmer{users::Halves{}, stochastic32}, 3);
+  const rt::Trimmer trimmer{users::Halves{}, stochastic32};
+  CHECK(on_host(out) == std::vector<float>{trimmer(0.3f, 3), trimmer(-0.7f, 4), 100});
+  rt::trim(thrust::device, x, out, AnyFormat(rt::DynamicFixedPoint{2, 3}), users::RoundToInteger{});
+  CHECK(on_host(out) == std::vector<float>{0.25f, -0.75f, 1.875f});
 }
 
 TEST_CASE("sizes that differ are refused, and nothing is written", "[short]") {
@@ -447,7 +507,7 @@ TEST_CASE("every code of __half and __nv_bfloat16 is trimmed as on the host") {
 
 TEST_CASE("a format that the storage does not hold is refused at run time", "[short]") {
   if (skipped()) return;
-  thrust::device_vector<__half> x(3, __half(0.3f));
+  thrust::device_vector<__half> x(3, __float2half(0.3f));
   const std::string message =
       checks::message_of<std::invalid_argument>([&] { rt::trim(thrust::device, x, AnyFormat(rt::BFloat16{})); });
   CHECK(message ==
@@ -484,6 +544,14 @@ TEST_CASE("min_max and max_abs give what they give on the host", "[short]") {
     CHECK(checks::bits(rt::min_max(thrust::device, on).min) == checks::bits(rt::min_max(x).min));
     CHECK(checks::bits(rt::max_abs(thrust::device, on)) == checks::bits(rt::max_abs(x)));
   };
+#if defined(RISTRETTO_CUDA_STORAGE)
+  const thrust::device_vector<__half> halves = on_device(std::vector<__half>{__float2half(-3), __float2half(0.5f)});
+  CHECK(rt::min_max(thrust::device, halves) == rt::MinMax{-3, 0.5f});
+  rt::Range range;
+  rt::observe(thrust::device, halves, range);
+  CHECK((range.count() == 2 && range.max_abs() == 3));
+  CHECK(rt::measure(thrust::device, halves, halves).signal == 9.25);
+#endif
   check(observed());
   check(numbers(1));
   check({-3, -2});
@@ -517,8 +585,8 @@ TEST_CASE("observe gives the Range of the host", "[short]") {
   // More of them, into the same range, in small pieces.
   const thrust::device_vector<float> more = on_device(numbers(1000));
   expected.observe(on_host(more));
-  const auto counts =
-      rt::detail::count_bins(thrust::device, thrust::raw_pointer_cast(more.data()), more.size(), /*piece=*/7);
+  const auto counts = rt::detail::count_bins<rt::DefaultArch>(thrust::device, thrust::raw_pointer_cast(more.data()),
+                                                              more.size(), /*piece=*/97);
   range.add(std::span<const std::uint64_t, rt::Range::bins>(counts), rt::min_max(thrust::device, more));
   CHECK(same(range, expected));
 }
@@ -587,11 +655,44 @@ struct Differs {
 
   RISTRETTO_HOST_DEVICE std::uint64_t operator()(std::uint64_t k) const {
     const float expected = trimmer(FloatOfBits{}(k), k);
-    return rt::Ops<float>::bits(x[k]) != rt::Ops<float>::bits(expected) && x[k] == x[k] ? 1 : 0;
+    const bool both_nan = x[k] != x[k] && expected != expected;
+    return both_nan || rt::Ops<float>::bits(x[k]) == rt::Ops<float>::bits(expected) ? 0 : 1;
   }
 };
 
 }  // namespace
+
+TEST_CASE("streams: nothing is trimmed before its turn, and par_nosync does not wait", "[short]") {
+  if (skipped()) return;
+  const std::vector<float> x = numbers(1003);
+  thrust::device_vector<float> out = on_device(x);
+  float* const data = thrust::raw_pointer_cast(out.data());
+  Stream held;
+  Stream other;
+  std::atomic<bool> released{false};
+  const auto read = [&] {
+    std::vector<float> copy(x.size());
+    require(cudaMemcpyAsync(copy.data(), data, x.size() * sizeof(float), cudaMemcpyDeviceToHost, other.stream));
+    other.wait();
+    return copy;
+  };
+  require(cudaLaunchHostFunc(
+      held.stream, [](void* flag) { static_cast<std::atomic<bool>*>(flag)->wait(false); }, &released));
+  rt::trim(thrust::cuda::par_nosync.on(held.stream), out, nearest);
+  const bool waiting = cudaStreamQuery(held.stream) == cudaErrorNotReady;
+  const std::vector<float> before = read();
+  released = true;
+  released.notify_all();
+  held.wait();
+  CHECK(waiting);
+  const std::vector<float> after = read();
+  checks::Disagreements found;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    found.compare("before", x[k], before[k], x[k]);
+    found.compare("after", x[k], after[k], nearest(x[k]));
+  }
+  CHECK(found.report() == "");
+}
 
 TEST_CASE("streams: trims follow what is before them, and results wait", "[short]") {
   if (skipped()) return;

@@ -104,13 +104,16 @@ struct ByBits {
   }
 };
 
+/// Whether the fast routes know a rounding; one that does not decide takes the three lines.
 template <class R>
 inline constexpr bool is_nearest = std::is_same_v<R, RoundNearest>;
+template <class R>
+inline constexpr bool takes_routes = is_nearest<R> || Deciding<R, float>;
 
 /// Whether ByAddition leads there: with room for 2^24 q, and for products of quanta and draws.
 template <class R, class F>
-constexpr bool goes_by_addition(const F& format) noexcept {
-  if constexpr ((is_nearest<R> || Deciding<R, float>) && requires { format.quantum_exponents(); }) {
+[[gnu::always_inline]] constexpr bool goes_by_addition(const F& format) noexcept {
+  if constexpr (takes_routes<R> && requires { format.quantum_exponents(); }) {
     const auto [least, greatest] = format.quantum_exponents();
     return format.digits() <= 23 && greatest + 24 <= Ops<float>::max_exponent && least >= -100;
   }
@@ -119,8 +122,8 @@ constexpr bool goes_by_addition(const F& format) noexcept {
 
 /// Whether ByBits does. Where no fraction bit is left, ties to even would look at the exponent.
 template <class R, class F>
-constexpr bool goes_by_bits(const F& format) noexcept {
-  if constexpr ((is_nearest<R> || Deciding<R, float>) && requires { format.low_bits(); }) {
+[[gnu::always_inline]] constexpr bool goes_by_bits(const F& format) noexcept {
+  if constexpr (takes_routes<R> && requires { format.low_bits(); }) {
     return format.low_bits() > 0 && (format.low_bits() < Ops<float>::fraction_bits || !is_nearest<R>);
   }
   return false;
@@ -143,10 +146,10 @@ template <class T, class R, class F, class Use>
       return use(ThreeLines<Grid>{grid});
     }
   } else {
-    if constexpr (requires { format.quantum_exponents(); }) {
+    if constexpr (takes_routes<R> && requires { format.quantum_exponents(); }) {
       if (goes_by_addition<R>(format)) return use(by_addition(format));
     }
-    if constexpr (requires { format.low_bits(); }) {
+    if constexpr (takes_routes<R> && requires { format.low_bits(); }) {
       if (goes_by_bits<R>(format)) return use(by_bits(format));
     }
     return use(ThreeLines<Grid>{grid});

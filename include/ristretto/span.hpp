@@ -228,7 +228,8 @@ inline void check_sizes(std::size_t in, std::size_t out) {
 
 /// What by_size means for a rounding; stochastic ones wait for their draws, not for memory.
 template <class R>
-Stores chosen_stores(std::span<const float> in, std::span<float> out, Stores stores) noexcept {
+[[gnu::always_inline]] inline Stores chosen_stores(std::span<const float> in, std::span<float> out,
+                                                   Stores stores) noexcept {
   if (stores != Stores::by_size) return stores;
   const bool large = out.size() >= streaming_floats && in.data() != out.data();
   return large && !R::indexed ? Stores::streaming : Stores::cached;

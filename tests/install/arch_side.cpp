@@ -5,6 +5,9 @@
 #include <ristretto/range.hpp>
 #include <ristretto/shadow.hpp>
 #include <ristretto/span.hpp>
+#if defined(WITH_THRUST)
+#include <ristretto/thrust.hpp>
+#endif
 
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
@@ -31,4 +34,7 @@ constinit const ArchSide SIDE{STRING(SIDE), batch_floats, [] { return lanes_of()
                       ristretto::Range range;
                       range.observe(x);
                       shadow.trim_final(x, ristretto::choose<ristretto::DynamicFixedPoint<>>(4, range));
+#if defined(WITH_THRUST)
+                      ristretto::trim(thrust::host, x, ristretto::AnyFormat::parse("minifloat:1,2,finite"));
+#endif
                     }};
