@@ -10,6 +10,7 @@
 
 #include <ristretto/any_format.hpp>
 #include <ristretto/simd.hpp>
+#include <ristretto/span.hpp>
 
 #include "catch.hpp"
 #include "checks.hpp"
