@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,6 +32,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #endif
 
+#include "bench.hpp"
 #include "machine.hpp"
 #include "result_file.hpp"
 
@@ -40,12 +40,8 @@ namespace {
 
 namespace rt = ristretto;
 
-struct Options {
-  std::vector<std::size_t> sizes{14, 24};
+struct Options : bench::Options {
   std::vector<int> threads;
-  int rounds = 15;
-  std::string filter;
-  std::string json_file;
 };
 
 // ---- threads ------------------------------------------------------------------------------------------------------
@@ -86,9 +82,6 @@ struct Piece {
   std::uint64_t first;
 };
 
-/// Pieces and sizes are multiples of so many floats: whole batches and whole cache lines.
-constexpr std::size_t grain = 64;
-
 /// An input, an output, and how threads share them.
 class Arrays {
  public:
@@ -104,7 +97,7 @@ class Arrays {
     out_ = in_ + (pages / 2 * 2 + 1) * page;
     on_each_thread(threads, [this](int t) {  // memory belongs to the processor that touches it first
       const auto [first, last] = bounds(t);
-      for (std::size_t i = first; i < last; ++i) in_[i] = normal(i);
+      for (std::size_t i = first; i < last; ++i) in_[i] = bench::normal(i);
       std::fill(out_ + first, out_ + last, 0.0f);
     });
   }
@@ -123,17 +116,9 @@ class Arrays {
 
   std::pair<std::size_t, std::size_t> bounds(int thread) const noexcept {
     const auto bound = [this](int t) {
-      return size_ / grain * static_cast<std::size_t>(t) / static_cast<std::size_t>(threads_) * grain;
+      return size_ / bench::grain * static_cast<std::size_t>(t) / static_cast<std::size_t>(threads_) * bench::grain;
     };
     return {bound(thread), bound(thread + 1)};
-  }
-
-  /// A number much like a normal one with standard deviation 1/2: the sum of eight uniform ones.
-  static float normal(std::uint64_t i) noexcept {
-    const rt::Words4 block = rt::RandomStream{.seed = 1}.block(i);
-    float sum = 0;
-    for (std::uint64_t h = 0; h < 8; ++h) sum += static_cast<float>(block.half(h)) * 0x1p-16f;
-    return (sum - 4) * 0.6123724f;  // a uniform number has the variance 1/12
   }
 
   std::size_t size_;
@@ -235,41 +220,6 @@ void add(Kernels& kernels, const std::string& name, const rt::Trimmer<F, R>& tri
   kernels.push_back({.name = name + ".inplace", .loop = "copy.inplace", .run = in_place, .in_place = true});
 }
 
-/// v, but the compiler does not know it.
-int hidden(int v) {
-  volatile int unknown = v;
-  return unknown;
-}
-
-void add_trimmers(Kernels& kernels) {
-  using Fixed8 = rt::DynamicFixedPoint<2, 6>;
-  using E4M3 = rt::Float8E4M3FN;
-  using PowerOfTwo = rt::PowerOfTwo<-8, -1>;
-  const rt::DynamicFixedPoint runtime_fixed8{hidden(2), hidden(6)};
-  const rt::Minifloat runtime_minifloat{hidden(3), hidden(4)};
-  const rt::Minifloat runtime_bfloat16{hidden(7), hidden(8)};
-  const rt::RoundStochastic<32> stochastic32{{.seed = 1, .stream = 2}};
-  const rt::RoundStochastic<16> stochastic16{{.seed = 1, .stream = 2}};
-
-  add(kernels, "fixed8.nearest", rt::Trimmer{Fixed8{}});
-  add(kernels, "bfloat16.nearest", rt::Trimmer{rt::BFloat16{}});
-  add(kernels, "half.nearest", rt::Trimmer{rt::Half{}});
-  add(kernels, "e4m3.nearest", rt::Trimmer{E4M3{}});
-  add(kernels, "power_of_two.nearest", rt::Trimmer{PowerOfTwo{}});
-  add(kernels, "runtime_fixed8.nearest", rt::Trimmer{runtime_fixed8});
-  add(kernels, "runtime_minifloat.nearest", rt::Trimmer{runtime_minifloat});
-  add(kernels, "runtime_bfloat16.nearest", rt::Trimmer{runtime_bfloat16});
-
-  add(kernels, "fixed8.stochastic32", rt::Trimmer{Fixed8{}, stochastic32});
-  add(kernels, "e4m3.stochastic32", rt::Trimmer{E4M3{}, stochastic32});
-  add(kernels, "fixed8.stochastic16", rt::Trimmer{Fixed8{}, stochastic16});
-  add(kernels, "bfloat16.stochastic16", rt::Trimmer{rt::BFloat16{}, stochastic16});
-  add(kernels, "half.stochastic16", rt::Trimmer{rt::Half{}, stochastic16});
-  add(kernels, "e4m3.stochastic16", rt::Trimmer{E4M3{}, stochastic16});
-  add(kernels, "power_of_two.stochastic16", rt::Trimmer{PowerOfTwo{}, stochastic16});
-  add(kernels, "runtime_fixed8.stochastic16", rt::Trimmer{runtime_fixed8, stochastic16});
-}
-
 void add_observers(Kernels& kernels) {
   const auto add_observer = [&](const char* name, auto run) {
     kernels.push_back({.name = name, .loop = "copy", .run = run, .bytes = 4});
@@ -359,16 +309,12 @@ void add_peers(Kernels& kernels) {
 #endif
 }
 
-/// The references, and of the others those whose name holds `filter`.
 Kernels kernels_named(const std::string& filter) {
   Kernels others;
-  add_trimmers(others);
+  bench::each_trimmer([&](const char* name, const auto& trimmer) { add(others, name, trimmer); });
   add_observers(others);
   add_peers(others);
-  Kernels kernels = references();
-  std::ranges::copy_if(others, std::back_inserter(kernels),
-                       [&](const Kernel& k) { return k.name.find(filter) != std::string::npos; });
-  return kernels;
+  return bench::named(references(), others, filter);
 }
 
 // ---- measurements -------------------------------------------------------------------------------------------------
@@ -389,38 +335,7 @@ double seconds(const Kernel& kernel, const Arrays& arrays, int runs) {
   return std::chrono::duration<double>(end - start).count();
 }
 
-/// So many runs that a measurement takes at least 200 us, which hides the clock and the waiting of the threads.
-int enough_runs(const Kernel& kernel, const Arrays& arrays) {
-  int runs = 1;
-  while (seconds(kernel, arrays, runs) < 200e-6) runs *= 2;
-  return runs;
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
-struct Row {
-  const Kernel* kernel;
-  double ns;  ///< per element: the median over rounds
-};
-
-/// Times all kernels, one after the other in every round, so that a change of the processor's pace meets all of them.
-std::vector<Row> measure(const Kernels& kernels, const Arrays& arrays, int rounds) {
-  std::vector<int> runs;
-  for (const Kernel& kernel : kernels) runs.push_back(enough_runs(kernel, arrays));
-  std::vector<std::vector<double>> ns(kernels.size());
-  for (int round = 0; round < rounds; ++round) {
-    for (std::size_t k = 0; k < kernels.size(); ++k) {
-      ns[k].push_back(1e9 * seconds(kernels[k], arrays, runs[k]) / runs[k] / static_cast<double>(arrays.size()));
-    }
-  }
-  std::vector<Row> rows;
-  for (std::size_t k = 0; k < kernels.size(); ++k) rows.push_back({&kernels[k], median(ns[k])});
-  return rows;
-}
+using Rows = std::vector<bench::Row<Kernel>>;
 
 // ---- reports ------------------------------------------------------------------------------------------------------
 
@@ -433,17 +348,14 @@ void print_header() {
 }
 
 /// Prints the rows and adds them to the results.
-void report(const std::vector<Row>& rows, const Arrays& arrays, nlohmann::json& results) {
-  const auto ns_of = [&](const std::string& name) {
-    return std::ranges::find(rows, name, [](const Row& row) { return row.kernel->name; })->ns;
-  };
+void report(const Rows& rows, const Arrays& arrays, nlohmann::json& results) {
   fmt::print("\n{} floats (2^{:.4g}), {} thread{}; ratios are of times\n", arrays.size(),
              std::log2(static_cast<double>(arrays.size())), arrays.threads(), arrays.threads() == 1 ? "" : "s");
   fmt::print("{:<36} {:>10} {:>8} {:>8} {:>8}\n", "kernel", "ns/element", "GB/s", "/memcpy", "/loop");
   for (const auto& [kernel, ns] : rows) {
     const double gb_per_s = kernel->bytes / ns;
-    const double to_memcpy = ns / ns_of("memcpy");
-    const double to_loop = ns / ns_of(kernel->loop);
+    const double to_memcpy = ns / bench::ns_of(rows, "memcpy");
+    const double to_loop = ns / bench::ns_of(rows, kernel->loop);
     fmt::print("{:<36} {:>10.4f} {:>8.2f} {:>8.3f} {:>8.3f}\n", kernel->name, ns, gb_per_s, to_memcpy, to_loop);
     results.push_back({{"kernel", kernel->name},
                        {"n", arrays.size()},
@@ -458,37 +370,23 @@ void report(const std::vector<Row>& rows, const Arrays& arrays, nlohmann::json& 
 
 /// Reads the command line; an exit status when there is nothing more to do.
 std::optional<int> parse(int argc, char** argv, Options& o) {
-  constexpr std::size_t greatest_exponent = 32;
   CLI::App app{"Times trimming and observing, beside memcpy, plain loops and what a user would write otherwise."};
-  app.add_option("--size", o.sizes,
-                 "floats: exponents of two up to 32, or counts; rounded up to multiples of 64, and 64 a thread")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << greatest_exponent))
-      ->capture_default_str();
   app.add_option("--threads", o.threads, "numbers of threads; by default 1, then one per core")
       ->check(CLI::Range(1, all_threads()));
-  app.add_option("--rounds", o.rounds, "measurements of each kernel; at least 15 for numbers that are quoted")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  app.add_option("--filter", o.filter, "only kernels whose name holds this text, and what they are compared with");
-  app.add_option("--json", o.json_file, "where to write the results");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
+  const auto status =
+      bench::parse(app, argc, argv, o,
+                   "floats: exponents of two up to 32, or counts; rounded up to multiples of 64, and 64 a thread");
+  if (status) return status;
   if (o.threads.empty()) o.threads = all_threads() == 1 ? std::vector{1} : std::vector{1, all_threads()};
   const auto most_threads = static_cast<std::size_t>(std::ranges::max(o.threads));
-  for (std::size_t& size : o.sizes) {
-    if (size <= greatest_exponent) size = std::size_t{1} << size;
-    size = std::max((size + grain - 1) / grain, most_threads) * grain;
-  }
+  for (std::size_t& size : o.sizes) size = std::max(size, most_threads * bench::grain);
   return std::nullopt;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
+  Options options{{.sizes = {14, 24}}, {}};
   if (const auto status = parse(argc, argv, options)) return *status;
   try {
     ResultFile file(options.json_file);
@@ -499,7 +397,8 @@ int main(int argc, char** argv) {
       for (const int threads : options.threads) {
         fmt::print(stderr, "measuring {} kernels, {} floats, threads: {}\n", kernels.size(), size, threads);
         const Arrays arrays(size, threads);
-        report(measure(kernels, arrays, options.rounds), arrays, results);
+        const auto time = [&](const Kernel& kernel, int runs) { return seconds(kernel, arrays, runs); };
+        report(bench::measure(kernels, arrays.size(), options.rounds, 200e-6, time), arrays, results);
       }
     }
     file.write(results.dump(2) + "\n");

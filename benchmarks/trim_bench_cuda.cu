@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 // How fast a CUDA device trims and observes: nanoseconds an element, beside cudaMemcpyAsync and plain copies, in one
 // run.
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
-#include <iterator>
 #include <memory>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -24,19 +21,13 @@
 #include <fmt/format.h>
 #include <ristretto/thrust.hpp>
 
+#include "bench.hpp"
 #include "machine.hpp"
 #include "result_file.hpp"
 
 namespace {
 
 namespace rt = ristretto;
-
-struct Options {
-  std::vector<std::size_t> sizes{20, 28};
-  int rounds = 15;
-  std::string filter;
-  std::string json_file;
-};
 
 // ---- device -------------------------------------------------------------------------------------------------------
 
@@ -90,18 +81,10 @@ class Clock {
 
 // ---- data ---------------------------------------------------------------------------------------------------------
 
-/// Sizes are multiples of so many elements: whole chunks of every type.
-constexpr std::size_t grain = 64;
-
-/// A number much like a normal one with standard deviation 1/2: the sum of eight uniform ones.
+/// Element i of the data, as an S.
 template <class S>
 struct Normal {
-  __device__ S operator()(std::int64_t i) const {
-    const rt::Words4 block = rt::RandomStream{.seed = 1}.block(static_cast<std::uint64_t>(i));
-    float sum = 0;
-    for (std::uint64_t h = 0; h < 8; ++h) sum += static_cast<float>(block.half(h)) * 0x1p-16f;
-    return static_cast<S>((sum - 4) * 0.6123724f);  // a uniform number has the variance 1/12
-  }
+  __device__ S operator()(std::int64_t i) const { return static_cast<S>(bench::normal(static_cast<std::uint64_t>(i))); }
 };
 
 /// So many elements on the device, not initialized.
@@ -252,40 +235,11 @@ void add_misaligned(Kernels& kernels, const std::string& name, const rt::Trimmer
   kernels.push_back({.name = name + ".misaligned_input", .run = trimming<float>(trimmer, 1, 0)});
 }
 
-/// v, but the compiler does not know it.
-int hidden(int v) {
-  volatile int unknown = v;
-  return unknown;
-}
-
 void add_trimmers(Kernels& kernels) {
-  using Fixed8 = rt::DynamicFixedPoint<2, 6>;
+  bench::each_trimmer([&](const char* name, const auto& trimmer) { add(kernels, name, trimmer); });
+
   using E4M3 = rt::Float8E4M3FN;
-  using PowerOfTwo = rt::PowerOfTwo<-8, -1>;
-  const rt::DynamicFixedPoint runtime_fixed8{hidden(2), hidden(6)};
-  const rt::Minifloat runtime_minifloat{hidden(3), hidden(4)};
-  const rt::Minifloat runtime_bfloat16{hidden(7), hidden(8)};
-  const rt::RoundStochastic<32> stochastic32{{.seed = 1, .stream = 2}};
   const rt::RoundStochastic<16> stochastic16{{.seed = 1, .stream = 2}};
-
-  add(kernels, "fixed8.nearest", rt::Trimmer{Fixed8{}});
-  add(kernels, "bfloat16.nearest", rt::Trimmer{rt::BFloat16{}});
-  add(kernels, "half.nearest", rt::Trimmer{rt::Half{}});
-  add(kernels, "e4m3.nearest", rt::Trimmer{E4M3{}});
-  add(kernels, "power_of_two.nearest", rt::Trimmer{PowerOfTwo{}});
-  add(kernels, "runtime_fixed8.nearest", rt::Trimmer{runtime_fixed8});
-  add(kernels, "runtime_minifloat.nearest", rt::Trimmer{runtime_minifloat});
-  add(kernels, "runtime_bfloat16.nearest", rt::Trimmer{runtime_bfloat16});
-
-  add(kernels, "fixed8.stochastic32", rt::Trimmer{Fixed8{}, stochastic32});
-  add(kernels, "e4m3.stochastic32", rt::Trimmer{E4M3{}, stochastic32});
-  add(kernels, "fixed8.stochastic16", rt::Trimmer{Fixed8{}, stochastic16});
-  add(kernels, "bfloat16.stochastic16", rt::Trimmer{rt::BFloat16{}, stochastic16});
-  add(kernels, "half.stochastic16", rt::Trimmer{rt::Half{}, stochastic16});
-  add(kernels, "e4m3.stochastic16", rt::Trimmer{E4M3{}, stochastic16});
-  add(kernels, "power_of_two.stochastic16", rt::Trimmer{PowerOfTwo{}, stochastic16});
-  add(kernels, "runtime_fixed8.stochastic16", rt::Trimmer{runtime_fixed8, stochastic16});
-
   add_storage<__half>(kernels, "e4m3.nearest.half_storage", rt::Trimmer{E4M3{}});
   add_storage<__nv_bfloat16>(kernels, "e4m3.stochastic16.bfloat16_storage", rt::Trimmer{E4M3{}, stochastic16});
   add_misaligned(kernels, "e4m3.nearest", rt::Trimmer{E4M3{}});
@@ -314,15 +268,11 @@ void add_observers(Kernels& kernels) {
   add_observer("measure", compare, bytes);
 }
 
-/// The references, and of the others those whose name holds `filter`.
 Kernels kernels_named(const std::string& filter) {
   Kernels others;
   add_trimmers(others);
   add_observers(others);
-  Kernels kernels = references();
-  std::ranges::copy_if(others, std::back_inserter(kernels),
-                       [&](const Kernel& k) { return k.name.find(filter) != std::string::npos; });
-  return kernels;
+  return bench::named(references(), others, filter);
 }
 
 // ---- measurements -------------------------------------------------------------------------------------------------
@@ -335,39 +285,7 @@ double seconds(const Kernel& kernel, const Arrays& arrays, Clock& clock, int run
   return clock.stop(kernel.name);
 }
 
-/// So many runs that a measurement takes at least 1 ms, which hides the events.
-int enough_runs(const Kernel& kernel, const Arrays& arrays, Clock& clock) {
-  seconds(kernel, arrays, clock, 1);  // the first run brings the kernel to the device
-  int runs = 1;
-  while (seconds(kernel, arrays, clock, runs) < 1e-3) runs *= 2;
-  return runs;
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
-struct Row {
-  const Kernel* kernel;
-  double ns;  ///< per element: the median over rounds
-};
-
-/// Times all kernels, one after the other in every round, so that a change of the device's pace meets all of them.
-std::vector<Row> measure(const Kernels& kernels, const Arrays& arrays, Clock& clock, int rounds) {
-  std::vector<int> runs;
-  for (const Kernel& kernel : kernels) runs.push_back(enough_runs(kernel, arrays, clock));
-  std::vector<std::vector<double>> ns(kernels.size());
-  for (int round = 0; round < rounds; ++round) {
-    for (std::size_t k = 0; k < kernels.size(); ++k) {
-      ns[k].push_back(1e9 * seconds(kernels[k], arrays, clock, runs[k]) / runs[k] / static_cast<double>(arrays.size()));
-    }
-  }
-  std::vector<Row> rows;
-  for (std::size_t k = 0; k < kernels.size(); ++k) rows.push_back({&kernels[k], median(ns[k])});
-  return rows;
-}
+using Rows = std::vector<bench::Row<Kernel>>;
 
 // ---- reports ------------------------------------------------------------------------------------------------------
 
@@ -402,10 +320,7 @@ void print_header(const cudaDeviceProp& device) {
 }
 
 /// Prints the rows and adds them to the results.
-void report(const std::vector<Row>& rows, std::size_t size, nlohmann::json& results) {
-  const auto ns_of = [&](const std::string& name) {
-    return std::ranges::find(rows, name, [](const Row& row) { return row.kernel->name; })->ns;
-  };
+void report(const Rows& rows, std::size_t size, nlohmann::json& results) {
   fmt::print(
       "\n{} elements (2^{:.4g}); /copy: time of cudaMemcpyAsync of as many elements, device to device, over the "
       "row's\n",
@@ -413,7 +328,7 @@ void report(const std::vector<Row>& rows, std::size_t size, nlohmann::json& resu
   fmt::print("{:<36} {:>10} {:>8} {:>8}\n", "kernel", "ns/element", "GB/s", "/copy");
   for (const auto& [kernel, ns] : rows) {
     const double gb_per_s = kernel->bytes / ns;
-    const double share = ns_of(kernel->copy) / ns;
+    const double share = bench::ns_of(rows, kernel->copy) / ns;
     fmt::print("{:<36} {:>10.6f} {:>8.1f} {:>8.3f}\n", kernel->name, ns, gb_per_s, share);
     results.push_back({{"kernel", kernel->name},
                        {"n", size},
@@ -424,35 +339,15 @@ void report(const std::vector<Row>& rows, std::size_t size, nlohmann::json& resu
   std::fflush(stdout);
 }
 
-/// Reads the command line; an exit status when there is nothing more to do.
-std::optional<int> parse(int argc, char** argv, Options& o) {
-  constexpr std::size_t greatest_exponent = 32;
-  CLI::App app{"Times trimming and observing on a CUDA device, beside cudaMemcpyAsync and plain copies."};
-  app.add_option("--size", o.sizes, "elements: exponents of two up to 32, or counts; rounded up to multiples of 64")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << greatest_exponent))
-      ->capture_default_str();
-  app.add_option("--rounds", o.rounds, "measurements of each kernel; at least 15 for numbers that are quoted")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  app.add_option("--filter", o.filter, "only kernels whose name holds this text, and what they are compared with");
-  app.add_option("--json", o.json_file, "where to write the results");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-  for (std::size_t& size : o.sizes) {
-    if (size <= greatest_exponent) size = std::size_t{1} << size;
-    size = (size + grain - 1) / grain * grain;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  if (const auto status = parse(argc, argv, options)) return *status;
+  bench::Options options{.sizes = {20, 28}};
+  CLI::App app{"Times trimming and observing on a CUDA device, beside cudaMemcpyAsync and plain copies."};
+  if (const auto status = bench::parse(
+          app, argc, argv, options, "elements: exponents of two up to 32, or counts; rounded up to multiples of 64")) {
+    return *status;
+  }
   try {
     ResultFile file(options.json_file);
     nlohmann::json results = nlohmann::json::array();
@@ -462,7 +357,8 @@ int main(int argc, char** argv) {
     for (const std::size_t size : options.sizes) {
       fmt::print(stderr, "measuring {} kernels, {} elements\n", kernels.size(), size);
       const Arrays arrays(size, clock.stream());
-      report(measure(kernels, arrays, clock, options.rounds), size, results);
+      const auto time = [&](const Kernel& kernel, int runs) { return seconds(kernel, arrays, clock, runs); };
+      report(bench::measure(kernels, size, options.rounds, 1e-3, time), size, results);
     }
     file.write(results.dump(2) + "\n");
     return 0;

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <limits>
@@ -61,6 +62,16 @@ struct Patterns {
   }
   float next_float() { return from_bits(next()); }
 };
+
+/// Numbers off every grid, a few NaN and infinities among them.
+inline std::vector<float> numbers(std::size_t size) {
+  Patterns patterns;
+  std::vector<float> x(size);
+  for (std::size_t k = 0; k < size; ++k) {
+    x[k] = k % 101 == 0 ? patterns.next_float() : static_cast<float>(patterns.next() >> 8) * 0x1p-22f - 2;
+  }
+  return x;
+}
 
 /// Counts disagreements and remembers the first: CHECK(d.report() == "") is one assertion for a long loop.
 class Disagreements {

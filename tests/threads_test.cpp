@@ -28,16 +28,6 @@ constexpr rt::Trimmer stochastic32{rt::Float8E4M3FN{}, rt::RoundStochastic<32>{{
 constexpr rt::Trimmer stochastic16{rt::BFloat16{}, rt::RoundStochastic<16>{{.seed = 5, .stream = 9}}};
 constexpr std::uint64_t far = 0x1'0000'0003;
 
-/// Numbers off every grid, a few NaN and infinities among them.
-std::vector<float> numbers(std::size_t size) {
-  checks::Patterns patterns;
-  std::vector<float> x(size);
-  for (std::size_t k = 0; k < size; ++k) {
-    x[k] = k % 101 == 0 ? patterns.next_float() : static_cast<float>(patterns.next() >> 8) * 0x1p-22f - 2;
-  }
-  return x;
-}
-
 /// A device with so many threads.
 struct Threads {
   explicit Threads(int count) : pool(count), device(&pool, count) {}
@@ -91,7 +81,7 @@ void compare_objects(checks::Disagreements& found, const X& object, View view) {
 
 template <class X>
 X filled(X x) {
-  const std::vector<float> elements = numbers(static_cast<std::size_t>(x.size()));
+  const std::vector<float> elements = checks::numbers(static_cast<std::size_t>(x.size()));
   std::copy(elements.begin(), elements.end(), x.data());
   return x;
 }
@@ -112,7 +102,7 @@ struct RoundRecording {
 }  // namespace
 
 TEST_CASE("spans: one, two and three threads give the bits of none") {
-  const std::vector<float> x = numbers((1 << 20) + 7);
+  const std::vector<float> x = checks::numbers((1 << 20) + 7);
   for (const int count : {1, 2, 3}) {
     Threads threads(count);
     checks::Disagreements found;

@@ -58,16 +58,6 @@ thrust::device_vector<S> on_device(const std::vector<S>& x) {
   return thrust::device_vector<S>(x.begin(), x.end());
 }
 
-/// Numbers off every grid, a few NaN and infinities among them.
-std::vector<float> numbers(std::size_t size) {
-  checks::Patterns patterns;
-  std::vector<float> x(size);
-  for (std::size_t k = 0; k < size; ++k) {
-    x[k] = k % 101 == 0 ? patterns.next_float() : static_cast<float>(patterns.next() >> 8) * 0x1p-22f - 2;
-  }
-  return x;
-}
-
 /// Special values, every bfloat16, every half (so every code of the narrower formats), and patterns of bits.
 std::vector<float> inputs() {
   std::vector<float> x = checks::special_floats();
@@ -208,7 +198,7 @@ constexpr rt::Trimmer seven_rounds{rt::Float8E5M2{}, rt::RoundStochastic<16, 7>{
 template <class S>
 std::string places() {
   std::vector<S> x;
-  for (const float value : numbers(400)) x.push_back(rt::detail::Storage<S>::store(value));
+  for (const float value : checks::numbers(400)) x.push_back(rt::detail::Storage<S>::store(value));
   const thrust::device_vector<S> in = on_device(x);
   checks::Disagreements found;
   for (std::size_t n = 0; n < 20; ++n) {
@@ -238,7 +228,7 @@ TEST_CASE("any length, alignment and place: the bits of the host, and nothing be
 
 TEST_CASE("any split gives the bits of the whole", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(10'007);
+  const std::vector<float> x = checks::numbers(10'007);
   checks::Disagreements found;
   checks::Patterns patterns;
   const auto check = [&](const auto& trimmer) {
@@ -262,7 +252,7 @@ TEST_CASE("any split gives the bits of the whole", "[short]") {
 
 TEST_CASE("whatever holds the numbers, and whatever names the format, the bits are the same", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(1003);
+  const std::vector<float> x = checks::numbers(1003);
   std::vector<float> expected;
   for (std::size_t k = 0; k < x.size(); ++k) expected.push_back(draws32(x[k], 7 + k));
   const thrust::device_vector<float> in = on_device(x);
@@ -305,7 +295,7 @@ TEST_CASE("whatever holds the numbers, and whatever names the format, the bits a
 
 TEST_CASE("thrust::transform takes a Trimmer without randomness", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(1003);
+  const std::vector<float> x = checks::numbers(1003);
   thrust::device_vector<float> out = on_device(x);
   thrust::transform(out.begin(), out.end(), out.begin(), nearest);
   thrust::device_vector<double> doubles(x.begin(), x.end());
@@ -322,7 +312,7 @@ TEST_CASE("thrust::transform takes a Trimmer without randomness", "[short]") {
 
 TEST_CASE("policies of the host work as well", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(1003);
+  const std::vector<float> x = checks::numbers(1003);
   checks::Disagreements found;
   std::vector<float> host = x;
   std::vector<float> sequential = x;
@@ -527,7 +517,7 @@ namespace {
 
 /// Numbers with NaN and infinities, and many zeros of both signs.
 std::vector<float> observed() {
-  std::vector<float> x = numbers(30'011);
+  std::vector<float> x = checks::numbers(30'011);
   for (std::size_t k = 0; k < x.size(); k += 3) x[k] = k % 2 == 0 ? 0.0f : -0.0f;
   const std::vector<float> special = checks::special_floats();
   x.insert(x.end(), special.begin(), special.end());
@@ -553,7 +543,7 @@ TEST_CASE("min_max and max_abs give what they give on the host", "[short]") {
   CHECK(rt::measure(thrust::device, halves, halves).signal == 9.25);
 #endif
   check(observed());
-  check(numbers(1));
+  check(checks::numbers(1));
   check({-3, -2});
   check({checks::inf, 2, -checks::inf, checks::quiet_nan});
   check({checks::quiet_nan, checks::inf});
@@ -583,7 +573,7 @@ TEST_CASE("observe gives the Range of the host", "[short]") {
         }()));
 
   // More of them, into the same range, in small pieces.
-  const thrust::device_vector<float> more = on_device(numbers(1000));
+  const thrust::device_vector<float> more = on_device(checks::numbers(1000));
   expected.observe(on_host(more));
   const auto counts = rt::detail::count_bins<rt::DefaultArch>(thrust::device, thrust::raw_pointer_cast(more.data()),
                                                               more.size(), /*piece=*/97);
@@ -612,7 +602,7 @@ TEST_CASE("measure gives what it gives on the host, to the last places of its su
     same(rt::measure(thrust::device, before, after, format), rt::measure(x, trimmed, format));
     same(rt::measure(thrust::device, before, after), rt::measure(x, trimmed));
   };
-  check(numbers(30'011), rt::DynamicFixedPoint<2, 6>{});
+  check(checks::numbers(30'011), rt::DynamicFixedPoint<2, 6>{});
   check(observed(), rt::Float8E4M3FN{});
   check(observed(), rt::Minifloat<2, 5, rt::Encoding::ieee, rt::Overflow::to_infinity>{});
 }
@@ -664,7 +654,7 @@ struct Differs {
 
 TEST_CASE("streams: nothing is trimmed before its turn, and par_nosync does not wait", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(1003);
+  const std::vector<float> x = checks::numbers(1003);
   thrust::device_vector<float> out = on_device(x);
   float* const data = thrust::raw_pointer_cast(out.data());
   Stream held;
@@ -696,7 +686,7 @@ TEST_CASE("streams: nothing is trimmed before its turn, and par_nosync does not 
 
 TEST_CASE("streams: trims follow what is before them, and results wait", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(100'003);
+  const std::vector<float> x = checks::numbers(100'003);
   Stream streams[2];
   const auto policy = [&](int s) { return thrust::cuda::par.on(streams[s].stream); };
   const auto nosync = [&](int s) { return thrust::cuda::par_nosync.on(streams[s].stream); };
@@ -727,7 +717,7 @@ TEST_CASE("streams: trims follow what is before them, and results wait", "[short
 
 TEST_CASE("a Trimmer works in a user's own kernel", "[short]") {
   if (skipped()) return;
-  const std::vector<float> x = numbers(1003);
+  const std::vector<float> x = checks::numbers(1003);
   checks::Disagreements found;
   const auto check = [&](const auto& trimmer) {
     thrust::device_vector<float> out = on_device(x);

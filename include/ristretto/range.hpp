@@ -19,6 +19,8 @@ namespace ristretto {
 struct MinMax {
   float min;
   float max;
+
+  float max_abs() const noexcept { return std::max(std::abs(min), std::abs(max)); }
   friend constexpr bool operator==(const MinMax&, const MinMax&) = default;
 };
 
@@ -75,8 +77,7 @@ MinMax min_max(std::span<const float> x) noexcept {
 /// The largest magnitude of the finite values of x; 0 when there is none.
 template <class Arch = DefaultArch>
 float max_abs(std::span<const float> x) noexcept {
-  const MinMax ends = min_max<Arch>(x);
-  return std::max(std::abs(ends.min), std::abs(ends.max));
+  return min_max<Arch>(x).max_abs();
 }
 
 /// What was seen of a tensor: counts, ends and a histogram, in at most 512 KiB however long the stream is. The result
@@ -129,7 +130,7 @@ class Range {
   /// The smallest and the largest finite value; 0 when there is none.
   float min() const noexcept { return detail::ends_or_zeros({min_, max_}).min; }
   float max() const noexcept { return detail::ends_or_zeros({min_, max_}).max; }
-  float max_abs() const noexcept { return std::max(std::abs(min()), std::abs(max())); }
+  float max_abs() const noexcept { return detail::ends_or_zeros({min_, max_}).max_abs(); }
   /// Number of values in each bin; empty before the first value.
   std::span<const std::uint64_t> histogram() const noexcept { return histogram_; }
 

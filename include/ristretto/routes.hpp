@@ -104,26 +104,32 @@ struct ByBits {
   }
 };
 
-/// Whether the fast routes know a rounding; one that does not decide takes the three lines.
 template <class R>
 inline constexpr bool is_nearest = std::is_same_v<R, RoundNearest>;
+/// Whether the fast routes know a rounding; one that does not decide takes the three lines.
 template <class R>
 inline constexpr bool takes_routes = is_nearest<R> || Deciding<R, float>;
 
-/// Whether ByAddition leads there: with room for 2^24 q, and for products of quanta and draws.
+// Which routes there may be for a format and a rounding, and whether they lead there.
+template <class R, class F>
+inline constexpr bool may_go_by_addition = takes_routes<R> && requires(const F& format) { format.quantum_exponents(); };
+template <class R, class F>
+inline constexpr bool may_go_by_bits = takes_routes<R> && requires(const F& format) { format.low_bits(); };
+
+/// With room for 2^24 q, and for products of quanta and draws.
 template <class R, class F>
 [[gnu::always_inline]] constexpr bool goes_by_addition(const F& format) noexcept {
-  if constexpr (takes_routes<R> && requires { format.quantum_exponents(); }) {
+  if constexpr (may_go_by_addition<R, F>) {
     const auto [least, greatest] = format.quantum_exponents();
     return format.digits() <= 23 && greatest + 24 <= Ops<float>::max_exponent && least >= -100;
   }
   return false;
 }
 
-/// Whether ByBits does. Where no fraction bit is left, ties to even would look at the exponent.
+/// Where no fraction bit is left, ties to even would look at the exponent.
 template <class R, class F>
 [[gnu::always_inline]] constexpr bool goes_by_bits(const F& format) noexcept {
-  if constexpr (takes_routes<R> && requires { format.low_bits(); }) {
+  if constexpr (may_go_by_bits<R, F>) {
     return format.low_bits() > 0 && (format.low_bits() < Ops<float>::fraction_bits || !is_nearest<R>);
   }
   return false;
@@ -146,10 +152,10 @@ template <class T, class R, class F, class Use>
       return use(ThreeLines<Grid>{grid});
     }
   } else {
-    if constexpr (takes_routes<R> && requires { format.quantum_exponents(); }) {
+    if constexpr (may_go_by_addition<R, F>) {
       if (goes_by_addition<R>(format)) return use(by_addition(format));
     }
-    if constexpr (takes_routes<R> && requires { format.low_bits(); }) {
+    if constexpr (may_go_by_bits<R, F>) {
       if (goes_by_bits<R>(format)) return use(by_bits(format));
     }
     return use(ThreeLines<Grid>{grid});

@@ -30,7 +30,6 @@
 #endif
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -47,17 +46,17 @@
 
 namespace ristretto {
 
+/// A pointer, thrust::device_ptr, or another of Thrust's.
+template <class P>
+concept ThrustPointer = std::is_pointer_v<P> || requires(P p) { *p.get(); };
+
 /// What Thrust can reach as contiguous elements: a std::span, cuda::std::span, thrust::device_vector, and others with
 /// data() and size(). Not Eigen's matrices and blocks, whose elements need not be contiguous.
 template <class X>
 concept ThrustRange = !requires(X& x) { x.outerStride(); } && requires(X& x) {
-  *thrust::raw_pointer_cast(x.data());
+  { x.data() } -> ThrustPointer;
   { x.size() } -> std::convertible_to<std::size_t>;
 };
-
-/// A pointer, thrust::device_ptr, or another of Thrust's.
-template <class P>
-concept ThrustPointer = std::is_pointer_v<P> || requires(P p) { *p.get(); };
 
 namespace detail {
 
@@ -74,7 +73,7 @@ auto* raw(const P& p) noexcept {
 }
 template <class X>
 auto* elements(X& x) {
-  return thrust::raw_pointer_cast(x.data());
+  return raw(x.data());
 }
 
 // Arch is a parameter of whatever the host may run, too, so that translation units for different instruction sets never
@@ -112,12 +111,11 @@ struct EndsOf {
   }
 };
 struct MergeEnds {
-  RISTRETTO_HOST_DEVICE MinMaxLanes<float> operator()(const MinMaxLanes<float>& a,
+  RISTRETTO_HOST_DEVICE MinMaxLanes<float> operator()(MinMaxLanes<float> a,
                                                       const MinMaxLanes<float>& b) const noexcept {
-    MinMaxLanes<float> ends;
-    ends.low = Ops<float>::min(a.low, b.low);
-    ends.high = Ops<float>::max(a.high, b.high);
-    return ends;
+    a.low = Ops<float>::min(a.low, b.low);
+    a.high = Ops<float>::max(a.high, b.high);
+    return a;
   }
 };
 
@@ -295,8 +293,7 @@ MinMax min_max(const detail::ThrustPolicy<Policy>& policy, const X& x) {
 /// The largest magnitude of the finite values of x; 0 when there is none.
 template <class Arch = DefaultArch, class Policy, ThrustRange X>
 float max_abs(const detail::ThrustPolicy<Policy>& policy, const X& x) {
-  const MinMax ends = min_max<Arch>(policy, x);
-  return std::max(std::abs(ends.min), std::abs(ends.max));
+  return min_max<Arch>(policy, x).max_abs();
 }
 
 /// Adds the values of x to the range, with the result of range.observe; takes 33 MiB and what sorting needs.

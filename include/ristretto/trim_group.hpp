@@ -38,35 +38,31 @@ struct Storage {
 
 #if defined(RISTRETTO_CUDA_STORAGE)
 
-/// Whether the grid of `minifloat` holds that of `format`.
-template <class F>
-constexpr bool contains(const auto& minifloat, const F& format) noexcept {
-  static_assert(requires { format.digits(); }, "ristretto: a format for __half or __nv_bfloat16 says its digits()");
-  const float zero = format.saturate(0.0f);  // there the quanta are least
-  return format.digits() <= minifloat.digits() && format.quantum(zero) >= minifloat.quantum(0.0f) &&
-         -format.lowest() <= minifloat.largest() && format.largest() <= minifloat.largest();
-}
-
-template <>
-struct Storage<__half> {
-  static constexpr const char* name = "__half";
-
+/// Elements that are the numbers of a minifloat.
+template <class Minifloat>
+struct MinifloatStorage {
   template <class F>
   static constexpr bool holds(const F& format) noexcept {
-    return contains(Half{}, format);
+    static_assert(requires { format.digits(); }, "ristretto: a format for __half or __nv_bfloat16 says its digits()");
+    constexpr Minifloat own;
+    const float zero = format.saturate(0.0f);  // there the quanta are least
+    return format.digits() <= own.digits() && format.quantum(zero) >= own.quantum(0.0f) &&
+           -format.lowest() <= own.largest() && format.largest() <= own.largest();
   }
+};
+
+template <>
+struct Storage<__half> : MinifloatStorage<Half> {
+  static constexpr const char* name = "__half";
+
   RISTRETTO_HOST_DEVICE static float load(__half x) noexcept { return __half2float(x); }
   RISTRETTO_HOST_DEVICE static __half store(float x) noexcept { return __float2half_rn(x); }
 };
 
 template <>
-struct Storage<__nv_bfloat16> {
+struct Storage<__nv_bfloat16> : MinifloatStorage<BFloat16> {
   static constexpr const char* name = "__nv_bfloat16";
 
-  template <class F>
-  static constexpr bool holds(const F& format) noexcept {
-    return contains(BFloat16{}, format);
-  }
   RISTRETTO_HOST_DEVICE static float load(__nv_bfloat16 x) noexcept { return __bfloat162float(x); }
   RISTRETTO_HOST_DEVICE static __nv_bfloat16 store(float x) noexcept { return __float2bfloat16_rn(x); }
 };
