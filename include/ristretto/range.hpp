@@ -20,7 +20,8 @@ struct MinMax {
   float min;
   float max;
 
-  float max_abs() const noexcept { return std::max(std::abs(min), std::abs(max)); }
+  /// The largest magnitude.
+  [[gnu::always_inline]] float max_abs() const noexcept { return std::max(std::abs(min), std::abs(max)); }
   friend constexpr bool operator==(const MinMax&, const MinMax&) = default;
 };
 
@@ -63,7 +64,7 @@ MinMax finite_ends(std::span<const float> x) noexcept {
   return {ends.low, ends.high};
 }
 
-inline MinMax ends_or_zeros(const MinMax& ends) noexcept {
+[[gnu::always_inline]] inline MinMax ends_or_zeros(const MinMax& ends) noexcept {
   return ends.min <= ends.max ? MinMax{ends.min + 0.0f, ends.max + 0.0f} : MinMax{0, 0};  // + 0: no -0
 }
 
@@ -104,8 +105,8 @@ class Range {
   }
   /// Adds what another range has seen.
   void merge(const Range& other) {
-    if (!other.histogram_.empty())
-      add(std::span<const std::uint64_t, bins>(other.histogram_), {other.min_, other.max_});
+    if (other.histogram_.empty()) return;
+    add(std::span<const std::uint64_t, bins>(other.histogram_), {other.min_, other.max_});
   }
   /// Adds what was counted elsewhere: so many values in each of the bins, and the smallest and the largest finite one
   /// (+inf and -inf when there is none).
