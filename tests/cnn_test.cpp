@@ -366,6 +366,7 @@ TEST_CASE("a whole net agrees with an independent computation") {
     }
     ++tensor;
   });
+  net.keep_outputs(true);
   CHECK(same_bits(net.forward(in), net.output("ip")));
   CHECK(net.output("norm").shape() == Shape{2, 4, 3, 3});
 }
@@ -527,6 +528,7 @@ TEST_CASE("an input shared by two layers is trimmed for each alone") {
   net.add("c", Convolution{.filters = 2, .kernel = {1, 1}}, {"a"});
   net.add("both", Concat{}, {"b", "c"});
   initialize(net, 7);
+  net.keep_outputs(true);
   const Tensor in = distinct({2, 2, 4, 4}, 1);
   net.forward(in);
   const Tensor a = net.output("a"), c = net.output("c");
@@ -702,6 +704,7 @@ TEST_CASE("bad nets are refused by name, value and remedy") {
 
 TEST_CASE("cifar10_full has its shapes") {
   Net net = cifar10_full({1, 3, 32, 32}, 10, 1);
+  net.keep_outputs(true);
   CHECK(net.forward(Tensor({2, 3, 32, 32}, 1)).shape() == Shape{2, 10, 1, 1});
   CHECK(net.output("pool3").shape() == Shape{2, 64, 4, 4});
 }

@@ -27,9 +27,9 @@ Shape InnerProduct::setup(std::string_view name, Shape in) {
 void InnerProduct::forward(const Tensor& in, Tensor& out, Pass& pass) {
   const Index N = in.shape().N, D = in.shape().image(), K = outputs;
   out.resize({in.shape().N, outputs, 1, 1});
-  weight.prepare(formats.weight, pass.phase);
-  if (has_bias) bias.prepare(formats.bias, pass.phase);
-  const View x(trimmed_input(in, formats.input, *pass.work), N, D);
+  weight.prepare(formats.weight, pass.phase, formats.rounding);
+  if (has_bias) bias.prepare(formats.bias, pass.phase, formats.rounding);
+  const View x(trimmed_input(in, formats, pass), N, D);
   const View w(weight.in_use().data(), K, D);
 
   parallel_blocks(K, block, [&](Index k, Index count) {
@@ -42,14 +42,14 @@ void InnerProduct::forward(const Tensor& in, Tensor& out, Pass& pass) {
       }
     }
     add_product_nt(y, x, w.middle_rows(k, count));
-    trim_rows(y, formats.output);
+    finish_rows(y, formats, pass);
   });
 }
 
 // in (N, D), dout (N, K) -> weight.gradient (K, D), bias.gradient (K), din (N, D)
 void InnerProduct::backward(const Tensor& in, const Tensor& dout, Tensor* din, Pass& pass) {
   const Index N = in.shape().N, D = in.shape().image(), K = outputs;
-  const View x(trimmed_input(in, formats.input, *pass.work), N, D);
+  const View x(trimmed_input(in, formats, pass), N, D);
   const View w(weight.in_use().data(), K, D);
 
   weight.gradient.resize(weight.value().shape());

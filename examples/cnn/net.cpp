@@ -20,10 +20,27 @@ template <class... F>
 Overload(F...) -> Overload<F...>;
 
 template <class L>
-constexpr bool has_parameters = requires(L& layer) { layer.weight; };
+concept Joins = requires(L& layer, std::span<const Shape> ins) { layer.setup("", ins); };
 
-/// Only Relu: where it changes a value, that value carries no gradient. (zero_where_saturated looks at what is left.)
-bool works_in_place(const Layer& layer) { return std::holds_alternative<Relu>(layer); }
+/// In training only Relu: where it changes a value, that value carries no gradient. (zero_where_saturated looks at what
+/// is left.)
+bool works_in_place(const Layer& layer, bool training) {
+  if (const auto* relu = std::get_if<Relu>(&layer)) return !training || relu->negative_slope == 0;
+  const auto in_inference = []<class L>(const L&) {
+    return std::is_same_v<L, Dropout> || std::is_same_v<L, Sigmoid> || std::is_same_v<L, Tanh> ||
+           std::is_same_v<L, Softmax> || std::is_same_v<L, Flatten> || std::is_same_v<L, BatchNorm> ||
+           std::is_same_v<L, Scale>;
+  };
+  return !training && std::visit(in_inference, layer);
+}
+
+/// Copies channels of all images from one tensor to another.
+void copy_channels(const Tensor& from, int first_from, Tensor& to, int first_to) {
+  const Index plane = from.shape().plane(), count = std::min(from.shape().C, to.shape().C) * plane;
+  parallel_for(from.shape().N, [&](Index n, int) {
+    std::copy_n(from.image(n) + first_from * plane, count, to.image(n) + first_to * plane);
+  });
+}
 
 /// Observes a tensor in parallel; a Range does not depend on how its values are split.
 void observe_values(const Tensor& values, ristretto::Range& range) {
@@ -69,72 +86,252 @@ int Net::add(std::string name, Layer layer, std::vector<std::string> inputs) {
   for (const int i : positions) shapes.push_back(i < 0 ? image_ : nodes_[static_cast<std::size_t>(i)].shape);
   const auto single = [&]<class L>(L& l) {
     check(shapes.size() == 1, name, std::to_string(shapes.size()) + " inputs", "give it one");
-    if constexpr (has_parameters<L>) {
+    if constexpr (Trained<L>) {
       l.weight.number = parameters_++;
       if (l.has_bias) l.bias.number = parameters_++;
     }
     if constexpr (std::is_same_v<L, Dropout>) l.number = 0x80000000u + dropouts_++;  // apart from the parameters
     return l.setup(name, shapes.front());
   };
-  const Shape shape = std::visit(Overload{[&](Concat& l) { return l.setup(name, shapes); }, single}, layer);
+  const auto joined = [&](Joins auto& l) { return l.setup(name, shapes); };
+  const Shape shape = std::visit(Overload{joined, single}, layer);
 
-  memory_of_.clear();
+  places_.clear();
   nodes_.push_back({std::move(name), std::move(layer), std::move(positions), shape});
   return static_cast<int>(nodes_.size()) - 1;
 }
 
-/// Decides who works in place and who needs a gradient.
-void Net::plan() {
+void Net::check_input(const Tensor& in) const {
+  check(in.shape().N > 0 && in.shape().with_batch(1) == image_, input_name_, "the input is " + to_string(in.shape()),
+        "give it (N, " + to_string(image_).substr(4));
+  if (nodes_.empty()) throw std::logic_error("the net has no layers; add some before forward");
+}
+
+/// Decides who works in place, who shares memory, and who needs a gradient.
+void Net::plan(Layout layout) {
+  if (layout == layout_ && !places_.empty()) return;
+  layout_ = layout;
   std::vector<int> readers(nodes_.size());
   for (const Node& node : nodes_) {
     for (const int i : node.inputs) {
       if (i >= 0) ++readers[static_cast<std::size_t>(i)];
     }
   }
-  std::size_t count = 0;
+  places_.assign(nodes_.size(), {});
   trained_.assign(nodes_.size(), false);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
-    const bool own = std::visit([]<class L>(const L&) { return has_parameters<const L>; }, node.layer);
+    const bool own = std::visit([]<class L>(const L&) { return Trained<const L>; }, node.layer);
     trained_[i] = own || std::any_of(node.inputs.begin(), node.inputs.end(),
                                      [&](int j) { return j >= 0 && trained_[static_cast<std::size_t>(j)]; });
     const int input = node.inputs.front();
-    const bool in_place = works_in_place(node.layer) && input >= 0 && readers[static_cast<std::size_t>(input)] == 1;
-    memory_of_.push_back(in_place ? memory_of_[static_cast<std::size_t>(input)] : count++);
+    places_[i].in_place =
+        works_in_place(node.layer, layout.training) && input >= 0 && readers[static_cast<std::size_t>(input)] == 1;
   }
-  memory_.assign(count, {});
+  for (std::size_t i = 0; i < nodes_.size(); ++i) plan_concat(i, readers);
+  plan_memory();
+}
+
+/// Lets the inputs of a Concat write into its memory, where each is a Convolution, or one with its relu, that nobody
+/// else reads.
+void Net::plan_concat(std::size_t concat, std::span<const int> readers) {
+  if (!std::holds_alternative<Concat>(nodes_[concat].layer) || layout_.training || layout_.keeps || !layout_.fuses)
+    return;
+  std::vector<std::size_t> writers;
+  for (const int input : nodes_[concat].inputs) {
+    if (input < 0 || readers[static_cast<std::size_t>(input)] != 1) return;
+    const auto last = static_cast<std::size_t>(input);
+    const bool relu = last > 0 && fused_relu(last - 1) != nullptr;
+    if (!std::holds_alternative<Convolution>(nodes_[relu ? last - 1 : last].layer)) return;
+    writers.push_back(relu ? last - 1 : last);
+  }
+  int channel = 0;
+  for (const std::size_t writer : writers) {
+    for (std::size_t i = writer; i < writer + (fused_relu(writer) ? 2 : 1); ++i) {
+      places_[i].concat = static_cast<int>(concat);
+      places_[i].first_channel = channel;
+    }
+    channel += nodes_[writer].shape.C;
+  }
+}
+
+/// Gives each node its memory. Nodes that share theirs by working in place or in a Concat form a group; when the last
+/// reader of a group is done, its memory is free for the next, unless outputs are kept.
+void Net::plan_memory() {
+  struct Group {
+    std::size_t last = 0;  // position of its last reader, or of its last member
+    Index size = 0;        // floats of an image
+    bool placed = false;
+    std::size_t memory = 0;
+  };
+  std::vector<Group> groups;
+  std::vector<std::size_t> group_of(nodes_.size());
+  for (std::size_t i = nodes_.size(); i-- > 0;) {  // a Concat before those that write into it
+    if (places_[i].concat >= 0) {
+      group_of[i] = group_of[static_cast<std::size_t>(places_[i].concat)];
+    } else {
+      group_of[i] = groups.size();
+      groups.push_back({});
+    }
+  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (places_[i].in_place) group_of[i] = group_of[static_cast<std::size_t>(nodes_[i].inputs.front())];
+    const auto use = [&](std::size_t node) { groups[group_of[node]].last = std::max(groups[group_of[node]].last, i); };
+    use(i);
+    for (const int j : nodes_[i].inputs) {
+      if (j >= 0) use(static_cast<std::size_t>(j));
+    }
+    groups[group_of[i]].size = std::max(groups[group_of[i]].size, nodes_[i].shape.image());
+  }
+
+  const bool reuse = !layout_.training && !layout_.keeps;
+  std::vector<Index> sizes;          // of the memories
+  std::vector<std::size_t> busy_to;  // position until which a memory is in use
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Group& group = groups[group_of[i]];
+    if (!group.placed) {
+      group.memory = sizes.size();
+      const auto misfit = [&](std::size_t m) { return std::abs(sizes[m] - group.size); };
+      for (std::size_t m = 0; m < sizes.size() && reuse; ++m) {
+        const bool free = busy_to[m] < i;
+        if (free && (group.memory == sizes.size() || misfit(m) < misfit(group.memory))) group.memory = m;
+      }
+      if (group.memory == sizes.size()) {
+        sizes.push_back(0);
+        busy_to.push_back(0);
+      }
+      sizes[group.memory] = std::max(sizes[group.memory], group.size);
+      busy_to[group.memory] = group.last;
+      group.placed = true;
+    }
+    places_[i].memory = group.memory;
+  }
+  memory_.assign(sizes.size(), {});
+
+  for (Place& place : places_) place.kept = !reuse;
+  for (std::size_t i = nodes_.size() - 1;; i = static_cast<std::size_t>(nodes_[i].inputs.front())) {
+    places_[i].kept = true;
+    if (!places_[i].in_place) break;
+  }
 }
 
 const Tensor& Net::value_of(int node, const Tensor& in) const {
-  return node < 0 ? in : memory_[memory_of_[static_cast<std::size_t>(node)]].value;
+  return node < 0 ? in : memory_[places_[static_cast<std::size_t>(node)].memory].value;
+}
+
+/// The relu that runs with this node: the next one, in place over it.
+const Relu* Net::fused_relu(std::size_t node) const {
+  if (!layout_.fuses || node + 1 >= nodes_.size() || !places_[node + 1].in_place ||
+      nodes_[node + 1].inputs.front() != static_cast<int>(node)) {
+    return nullptr;
+  }
+  const bool can = std::visit([]<class L>(const L&) { return Trimmed<const L>; }, nodes_[node].layer);
+  return can ? std::get_if<Relu>(&nodes_[node + 1].layer) : nullptr;
 }
 
 void Net::run(std::size_t i, const Tensor& in) {
   Node& node = nodes_[i];
-  Tensor& out = memory_[memory_of_[i]].value;
-  Pass pass{phase_, &work_};
-  const auto concat = [&](Concat& l) {
+  const Place& place = places_[i];
+  Tensor& out = memory_[place.memory].value;
+  if (i > 0 && fused_relu(i - 1)) return;  // done
+  Pass pass{phase_, &work_, fused_relu(i)};
+  if (place.concat >= 0) {
+    pass.channels = nodes_[static_cast<std::size_t>(place.concat)].shape.C;
+    pass.first_channel = place.first_channel;
+  }
+  const auto joined = [&](Joins auto& l) {
     std::vector<const Tensor*> ins;
     for (const int j : node.inputs) ins.push_back(&value_of(j, in));
-    l.forward(ins, out, pass);
+    if (ins.front() != &out) l.forward(ins, out, pass);  // else the inputs wrote it
   };
-  std::visit(Overload{concat, [&](auto& l) { l.forward(value_of(node.inputs.front(), in), out, pass); }}, node.layer);
+  std::visit(Overload{joined, [&](auto& l) { l.forward(value_of(node.inputs.front(), in), out, pass); }}, node.layer);
 }
 
 const Tensor& Net::forward(const Tensor& in, Phase phase) {
-  check(in.shape().N > 0 && in.shape().with_batch(1) == image_, input_name_, "the input is " + to_string(in.shape()),
-        "give it (N, " + to_string(image_).substr(4));
-  if (nodes_.empty()) throw std::logic_error("the net has no layers; add some before forward");
-  if (memory_of_.empty()) plan();
+  check_input(in);
+  plan({.training = phase.training, .keeps = phase.training || keep_outputs_});
   phase_ = phase;
   if (phase.training) input_ = in;
   for (std::size_t i = 0; i < nodes_.size(); ++i) run(i, in);
-  return memory_[memory_of_.back()].value;
+  return memory_[places_.back().memory].value;
+}
+
+/// Positions below `first` of what the layers from there on read.
+std::vector<int> Net::read_across(int first) const {
+  std::vector<int> nodes;
+  for (std::size_t i = static_cast<std::size_t>(first); i < nodes_.size(); ++i) {
+    std::copy_if(nodes_[i].inputs.begin(), nodes_[i].inputs.end(), std::back_inserter(nodes),
+                 [&](int j) { return j < first; });
+  }
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  return nodes;
+}
+
+void Net::save(int node, const Tensor& in, Tensor& value) const {
+  const Tensor& all = value_of(node, in);
+  if (node < 0 || places_[static_cast<std::size_t>(node)].concat < 0) {
+    value = all;
+    return;
+  }
+  const auto i = static_cast<std::size_t>(node);
+  value.resize(nodes_[i].shape.with_batch(all.shape().N));
+  copy_channels(all, places_[i].first_channel, value, 0);
+}
+
+void Net::restore(int node, const Tensor& value) {
+  if (node < 0) return;
+  const auto i = static_cast<std::size_t>(node);
+  Tensor& all = memory_[places_[i].memory].value;
+  if (places_[i].concat < 0) {
+    all = value;
+    return;
+  }
+  all.resize(nodes_[static_cast<std::size_t>(places_[i].concat)].shape.with_batch(value.shape().N));
+  copy_channels(value, 0, all, places_[i].first_channel);
+}
+
+const Tensor& Net::forward(const Tensor& in, Cut& cut) {
+  check_input(in);
+  check(cut.first >= 0 && cut.first < static_cast<int>(nodes_.size()), "cut",
+        "it begins at layer " + std::to_string(cut.first) + " of " + std::to_string(nodes_.size()),
+        "choose the position of a layer");
+  plan({.keeps = keep_outputs_});
+  phase_ = {};
+  if (cut.first > 0 && fused_relu(static_cast<std::size_t>(cut.first) - 1)) --cut.first;
+  cut.nodes = read_across(cut.first);
+  cut.values.resize(cut.nodes.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    for (std::size_t k = 0; k < cut.nodes.size() && static_cast<int>(i) == cut.first; ++k) {
+      save(cut.nodes[k], in, cut.values[k]);
+    }
+    run(i, in);
+  }
+  return memory_[places_.back().memory].value;
+}
+
+void Net::check_cut(const Cut& cut) const {
+  bool fits = cut.first >= 0 && cut.first < static_cast<int>(nodes_.size()) && !cut.values.empty() &&
+              cut.nodes.size() == cut.values.size() && cut.nodes == read_across(cut.first);
+  for (std::size_t k = 0; k < cut.nodes.size() && fits; ++k) {
+    const Shape shape = cut.nodes[k] < 0 ? image_ : nodes_[static_cast<std::size_t>(cut.nodes[k])].shape;
+    fits = cut.values[k].shape() == shape.with_batch(cut.values[0].shape().N);
+  }
+  check(fits, "cut", "it was not made by this net", "give forward(in, cut) of the same net a cut first");
+}
+
+const Tensor& Net::forward_from(const Cut& cut) {
+  check_cut(cut);
+  plan({.keeps = keep_outputs_});
+  phase_ = {};
+  for (std::size_t k = 0; k < cut.nodes.size(); ++k) restore(cut.nodes[k], cut.values[k]);
+  for (auto i = static_cast<std::size_t>(cut.first); i < nodes_.size(); ++i) run(i, cut.values[0]);  // -1 is the first
+  return memory_[places_.back().memory].value;
 }
 
 void Net::run_back(std::size_t i) {
   Node& node = nodes_[i];
-  Memory& own = memory_[memory_of_[i]];
+  Memory& own = memory_[places_[i].memory];
   if (!trained_[i]) return;
   if (!own.has_gradient) {  // nobody reads this layer
     own.gradient = Tensor(own.value.shape());
@@ -142,15 +339,18 @@ void Net::run_back(std::size_t i) {
   }
   std::visit(
       [&]<class L>(const L& l) {
-        if constexpr (has_parameters<L>) zero_where_saturated(own.value, l.formats.output, own.gradient);
+        if constexpr (HasFormats<L>) zero_where_saturated(own.value, active(l.formats.output, phase_), own.gradient);
       },
       node.layer);
   Pass pass{phase_, &work_};
+  std::vector<const Tensor*> ins;
+  for (const int j : node.inputs) ins.push_back(&value_of(j, input_));
   int first_channel = 0;
-  for (const int input : node.inputs) {
-    const Tensor& in = value_of(input, input_);
+  for (std::size_t which = 0; which < ins.size(); ++which) {
+    const int input = node.inputs[which];
+    const Tensor& in = *ins[which];
     const bool wanted = input >= 0 && trained_[static_cast<std::size_t>(input)];
-    Memory* before = wanted ? &memory_[memory_of_[static_cast<std::size_t>(input)]] : nullptr;
+    Memory* before = wanted ? &memory_[places_[static_cast<std::size_t>(input)].memory] : nullptr;
     const bool add = wanted && before != &own && before->has_gradient;
     Tensor* din = !wanted ? nullptr : add ? &extra_ : &before->gradient;
 
@@ -161,7 +361,10 @@ void Net::run_back(std::size_t i) {
       }
       first_channel += in.shape().C;
     };
-    std::visit(Overload{concat, [&](auto& l) { l.backward(in, own.gradient, din, pass); }}, node.layer);
+    const auto eltwise = [&](Eltwise& l) {
+      if (din) l.backward(ins, own.gradient, which, *din);
+    };
+    std::visit(Overload{concat, eltwise, [&](auto& l) { l.backward(in, own.gradient, din, pass); }}, node.layer);
     if (wanted) before->has_gradient = true;
     if (!add) continue;
     parallel_blocks(extra_.size(), [&](Index first, Index count) {
@@ -171,10 +374,10 @@ void Net::run_back(std::size_t i) {
 }
 
 void Net::backward(const Tensor& doutput) {
-  if (!phase_.training || memory_of_.empty()) {
+  if (!phase_.training || places_.empty()) {
     throw std::logic_error("backward without a forward pass for training; call forward(in, {.training = true}) first");
   }
-  Memory& last = memory_[memory_of_.back()];
+  Memory& last = memory_[places_.back().memory];
   check(doutput.shape() == last.value.shape(), nodes_.back().name, "its gradient is " + to_string(doutput.shape()),
         "give it " + to_string(last.value.shape()));
   for (Memory& m : memory_) m.has_gradient = false;
@@ -183,53 +386,82 @@ void Net::backward(const Tensor& doutput) {
   for (std::size_t i = nodes_.size(); i-- > 0;) run_back(i);
 }
 
+void Net::keep_outputs(bool keep) { keep_outputs_ = keep; }
+
 const Tensor& Net::output(std::string_view name) const {
   const std::size_t i = position(name);
-  if (memory_of_.empty()) throw std::logic_error("no output before the first forward pass");
-  return memory_[memory_of_[i]].value;
+  if (places_.empty()) throw std::logic_error("no output before the first forward pass");
+  if (!places_[i].kept) {
+    throw std::logic_error(std::string(name) + ": its output was not kept; call keep_outputs(true) before the pass");
+  }
+  return memory_[places_[i].memory].value;
 }
 
 void Net::observe(const Tensor& in, std::vector<LayerRanges>& ranges) {
-  check(in.shape().N > 0 && in.shape().with_batch(1) == image_, input_name_, "the input is " + to_string(in.shape()),
-        "give it (N, " + to_string(image_).substr(4));
-  if (memory_of_.empty()) plan();
+  check_input(in);
+  plan({.keeps = false, .fuses = false});
   phase_ = {};
   if (ranges.empty()) {
     each_trimmed([&](Node& node, auto&) { ranges.push_back({node.name, {}, {}, {}, {}}); });
   }
   auto next = ranges.begin();
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    run(i, in);
-    const auto see = [&]<class L>(L& l) {
-      if constexpr (has_parameters<L>) {
+    const auto see_input = [&]<class L>(L& l) {
+      if constexpr (Trimmed<L>) {
         check(next != ranges.end() && next->name == nodes_[i].name, nodes_[i].name, "the ranges are of another net",
               "start with an empty vector");
         observe_values(value_of(nodes_[i].inputs.front(), in), next->input);
         if (next->weight.count() == 0) observe_values(l.weight.value(), next->weight);
         if (next->bias.count() == 0) observe_values(l.bias.value(), next->bias);
-        observe_values(memory_[memory_of_[i]].value, next->output);
-        ++next;
       }
     };
-    std::visit(see, nodes_[i].layer);
+    std::visit(see_input, nodes_[i].layer);
+    run(i, in);
+    const auto see_output = [&]<class L>(L&) {
+      if constexpr (Trimmed<L>) observe_values(memory_[places_[i].memory].value, (next++)->output);
+    };
+    std::visit(see_output, nodes_[i].layer);
   }
 }
 
-void Net::each_parameter(const std::function<void(const std::string&, Parameter&)>& f) {
-  each_trimmed([&](Node& node, auto& layer) {
-    f(node.name + ".weight", layer.weight);
-    if (layer.has_bias) f(node.name + ".bias", layer.bias);
-  });
+namespace {
+
+template <class Nodes, class F>
+void visit_parameters(Nodes& nodes, F&& f) {
+  for (auto& node : nodes) {
+    const auto see = [&]<class L>(L& layer) {
+      if constexpr (Trained<L>) {
+        f(node.name + ".weight", layer.weight);
+        if (layer.has_bias) f(node.name + ".bias", layer.bias);
+      }
+    };
+    std::visit(see, node.layer);
+  }
 }
 
+template <class Nodes, class F>
+void visit_statistics(Nodes& nodes, F&& f) {
+  for (auto& node : nodes) {
+    auto* layer = std::get_if<BatchNorm>(&node.layer);
+    if (!layer) continue;
+    f(node.name + ".mean", layer->mean);
+    f(node.name + ".variance", layer->variance);
+    f(node.name + ".scale_factor", layer->scale_factor);
+  }
+}
+
+}  // namespace
+
+void Net::each_parameter(const std::function<void(const std::string&, Parameter&)>& f) { visit_parameters(nodes_, f); }
+
 void Net::each_parameter(const std::function<void(const std::string&, const Parameter&)>& f) const {
-  const auto see = [&]<class L>(const std::string& name, const L& layer) {
-    if constexpr (has_parameters<const L>) {
-      f(name + ".weight", layer.weight);
-      if (layer.has_bias) f(name + ".bias", layer.bias);
-    }
-  };
-  for (const Node& node : nodes_) std::visit([&](const auto& layer) { see(node.name, layer); }, node.layer);
+  visit_parameters(nodes_, f);
+}
+
+void Net::each_statistic(const std::function<void(const std::string&, Tensor&)>& f) { visit_statistics(nodes_, f); }
+
+void Net::each_statistic(const std::function<void(const std::string&, const Tensor&)>& f) const {
+  visit_statistics(nodes_, f);
 }
 
 }  // namespace cnn

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two well-known nets.
+// Well-known nets.
 #include "net.hpp"
 
 namespace cnn {
@@ -55,6 +55,43 @@ Net cifar10_full(Shape image, int classes, std::uint64_t seed) {
     layer.bias.decay = node.name == "ip1" ? 0 : 1;
   });
   net.layer<InnerProduct>("ip1").weight.decay = 250;
+  return net;
+}
+
+namespace {
+
+/// A squeeze to S channels, and its expansion by E 1x1 and E 3x3 filters.
+void add_fire(Net& net, const std::string& name, int S, int E) {
+  const auto convolution = [&](const std::string& part, const Convolution& layer, const std::string& input) {
+    net.add(name + "/" + part, layer, input.empty() ? std::vector<std::string>{} : std::vector{name + "/" + input});
+    net.add(name + "/relu_" + part, Relu{});
+  };
+  convolution("squeeze1x1", {.filters = S}, "");
+  convolution("expand1x1", {.filters = E}, "relu_squeeze1x1");
+  convolution("expand3x3", {.filters = E, .kernel = {3, 3}, .pad = {1, 1}}, "relu_squeeze1x1");
+  net.add(name + "/concat", Concat{}, {name + "/relu_expand1x1", name + "/relu_expand3x3"});
+}
+
+}  // namespace
+
+Net squeezenet(SqueezeNet version, int classes, std::uint64_t seed) {
+  const bool v1_0 = version == SqueezeNet::v1_0;
+  const Pooling pool{.kernel = {3, 3}, .stride = {2, 2}};
+  const Convolution conv1{.filters = v1_0 ? 96 : 64, .kernel = v1_0 ? Extent{7, 7} : Extent{3, 3}, .stride = {2, 2}};
+  const int squeeze[] = {16, 16, 32, 32, 48, 48, 64, 64};
+  Net net({1, 3, 227, 227});
+  net.add("conv1", conv1);
+  net.add("relu_conv1", Relu{});
+  net.add("pool1", pool);
+  for (int fire = 2; fire <= 9; ++fire) {
+    add_fire(net, "fire" + std::to_string(fire), squeeze[fire - 2], 4 * squeeze[fire - 2]);
+    if (v1_0 ? fire == 4 || fire == 8 : fire == 3 || fire == 5) net.add("pool" + std::to_string(fire), pool);
+  }
+  net.add("drop9", Dropout{});
+  net.add("conv10", Convolution{.filters = classes, .pad = v1_0 ? Extent{1, 1} : Extent{0, 0}});
+  net.add("relu_conv10", Relu{});
+  net.add("pool10", Pooling{.method = Pooling::Method::average, .global = true});
+  initialize(net, seed);
   return net;
 }
 

@@ -18,10 +18,11 @@ float uniform(const ristretto::RandomStream& random, Index i) {
 
 }  // namespace
 
-void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase) {
+void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase, Rounding in_training) {
+  const bool stochastic = phase.training && in_training == Rounding::stochastic;
   uses_copy_ = format.has_value();
-  if (!format || (!phase.training && trimmed_to_ == format)) return;
-  if (phase.training) {
+  if (!format || (!stochastic && trimmed_to_ == format)) return;
+  if (stochastic) {
     const auto random = ristretto::shadow_stream(phase.seed, number, phase.step);
     parallel_trim(value_, trimmed_, *format, ristretto::RoundStochastic<>{random});
     trimmed_to_.reset();

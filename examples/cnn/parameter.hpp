@@ -11,17 +11,22 @@
 
 namespace cnn {
 
-/// How a forward pass is meant. Inference trims parameters to nearest. Training trims them stochastically with
-/// stream = tensor * 2^32 + step, so a step can be replayed from (seed, step) alone.
+/// How a forward pass is meant. Inference trims parameters to nearest. Training trims them stochastically (unless their
+/// layer says otherwise) with stream = tensor * 2^32 + step, so a step can be replayed from (seed, step) alone.
 struct Phase {
   bool training = false;
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
+  bool trim_activations = true;  ///< false leaves inputs and outputs of layers in float
 };
+
+/// How parameters are rounded in training; in inference it is always to nearest.
+enum class Rounding { nearest, stochastic };
 
 /// The formats of one layer; what is absent stays float. Each trims a copy, never the tensor itself.
 struct Formats {
   std::optional<ristretto::AnyFormat> input{}, weight{}, bias{}, output{};
+  Rounding rounding = Rounding::stochastic;
 
   friend bool operator==(const Formats&, const Formats&) = default;
 };
@@ -41,8 +46,10 @@ class Parameter {
     return value_;
   }
 
-  /// Makes the copy that in_use() returns: once per value and format in inference, at each call in training.
-  void prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase);
+  /// Makes the copy that in_use() returns: once per value and format, but at each call when it is rounded
+  /// stochastically, in training.
+  void prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase,
+               Rounding in_training = Rounding::stochastic);
   /// What the layer computes with since the last prepare(): the trimmed copy, or value() without a format.
   const Tensor& in_use() const noexcept { return uses_copy_ ? trimmed_ : value_; }
 

@@ -44,10 +44,12 @@ void save_parameters(const Net& net, const std::string& path) {
   std::ofstream out(unfinished, std::ios::binary);
   if (!out) fail(unfinished, "cannot be written; check the folder and its permissions");
   out << magic << '\n';
-  net.each_parameter([&](const std::string& name, const Parameter& p) {
-    out << header(name, p.value().shape()) << '\n';
-    out.write(reinterpret_cast<const char*>(p.value().data()), p.value().size() * static_cast<Index>(sizeof(float)));
-  });
+  const auto write = [&](const std::string& name, const Tensor& value) {
+    out << header(name, value.shape()) << '\n';
+    out.write(reinterpret_cast<const char*>(value.data()), value.size() * static_cast<Index>(sizeof(float)));
+  };
+  net.each_parameter([&](const std::string& name, const Parameter& p) { write(name, p.value()); });
+  net.each_statistic(write);
   out.close();
   std::error_code error;
   if (out) std::filesystem::rename(unfinished, path, error);
@@ -64,22 +66,25 @@ void load_parameters(Net& net, const std::string& path) {
     fail(path, "expected \"" + std::string(magic) + "\" in its first line, found " + quoted(line));
   }
   std::vector<Tensor> values;
-  net.each_parameter([&](const std::string& name, Parameter& p) {
-    const std::string expected = header(name, p.value().shape());
+  const auto read = [&](const std::string& name, const Tensor& old) {
+    const std::string expected = header(name, old.shape());
     if (const std::string line = read_line(in); line != expected) {
       fail(path, "expected parameter \"" + expected + "\", found " + (in ? quoted(line) : "the end of the file"));
     }
-    Tensor& value = values.emplace_back(p.value().shape());
+    Tensor& value = values.emplace_back(old.shape());
     const std::streamsize size = value.size() * static_cast<Index>(sizeof(float));
     in.read(reinterpret_cast<char*>(value.data()), size);
     if (in.gcount() != size) {
       fail(path, name + ": expected " + std::to_string(size) + " bytes, found " + std::to_string(in.gcount()));
     }
-  });
+  };
+  net.each_parameter([&](const std::string& name, Parameter& p) { read(name, p.value()); });
+  net.each_statistic([&](const std::string& name, Tensor& value) { read(name, value); });
   if (in.peek() != std::ifstream::traits_type::eof())
     fail(path, "expected its end after the last parameter, found more");
   auto next = values.begin();
   net.each_parameter([&](const std::string&, Parameter& p) { p.edit() = std::move(*next++); });
+  net.each_statistic([&](const std::string&, Tensor& value) { value = std::move(*next++); });
 }
 
 }  // namespace cnn

@@ -12,14 +12,37 @@ namespace cnn {
 std::string to_string(Extent e) { return std::to_string(e.h) + "x" + std::to_string(e.w); }
 
 void check_window(std::string_view name, Extent kernel, Extent stride, Extent pad) {
-  check(kernel.h > 0 && kernel.w > 0, name, "kernel is " + to_string(kernel), "choose at least 1x1");
-  check(stride.h > 0 && stride.w > 0, name, "stride is " + to_string(stride), "choose at least 1x1");
-  check(pad.h >= 0 && pad.w >= 0, name, "pad is " + to_string(pad), "choose 0 or more");
+  const auto within = [](Extent e, int least) {
+    return e.h >= least && e.w >= least && e.h <= max_extent && e.w <= max_extent;
+  };
+  const std::string largest = std::to_string(max_extent);
+  check(within(kernel, 1), name, "kernel is " + to_string(kernel), "choose 1x1 to " + largest);
+  check(within(stride, 1), name, "stride is " + to_string(stride), "choose 1x1 to " + largest);
+  check(within(pad, 0), name, "pad is " + to_string(pad), "choose 0 to " + largest);
 }
 
-void setup_parameter(std::string_view layer, std::string_view what, Parameter& parameter, Shape shape) {
+namespace {
+
+/// Whether the product of positive numbers is at most most_values; it does not overflow.
+bool fits(Shape s) {
+  Index product = 1;
+  for (const int size : {s.N, s.C, s.H, s.W}) product = product > most_values ? product : product * size;
+  return product <= most_values;
+}
+
+}  // namespace
+
+Shape checked_output(std::string_view name, Shape out) {
+  check(fits(out.with_batch(1)), name, "an image of its output has the shape " + to_string(out.with_batch(1)),
+        "choose at most " + std::to_string(most_values) + " values");
+  return out;
+}
+
+void setup_parameter(std::string_view layer, std::string_view what, Parameter& parameter, Shape shape, float value) {
+  check(fits(shape), layer, std::string(what) + " has shape " + to_string(shape),
+        "choose at most " + std::to_string(most_values) + " values");
   if (parameter.value().empty()) {
-    parameter.edit() = Tensor(shape);
+    parameter.edit() = Tensor(shape, value);
     return;
   }
   check(parameter.value().shape() == shape, layer,
@@ -27,19 +50,21 @@ void setup_parameter(std::string_view layer, std::string_view what, Parameter& p
         "this input needs " + to_string(shape));
 }
 
-const float* trimmed_input(const Tensor& in, const std::optional<ristretto::AnyFormat>& format, Workspace& work) {
+const float* trimmed_input(const Tensor& in, const Formats& formats, Pass& pass) {
+  const auto format = active(formats.input, pass.phase);
   if (!format) return in.data();
-  parallel_trim(in, work.input, *format, ristretto::RoundNearest{});
-  return work.input.data();
+  parallel_trim(in, pass.work->input, *format, ristretto::RoundNearest{});
+  return pass.work->input.data();
 }
 
-void trim_rows(Matrix<float> y, const std::optional<ristretto::AnyFormat>& format) {
-  if (!format) return;
-  const auto trim = [&](float* p, Index n) {
-    ristretto::trim(std::span(p, static_cast<std::size_t>(n)), *format, ristretto::RoundNearest{});
+void finish_rows(Matrix<float> y, const Formats& formats, const Pass& pass) {
+  const auto format = active(formats.output, pass.phase);
+  const auto finish = [&](float* p, Index n) {
+    if (format) ristretto::trim(std::span(p, static_cast<std::size_t>(n)), *format, ristretto::RoundNearest{});
+    if (pass.relu) relu_values(*pass.relu, p, p, n);
   };
-  if (y.stride == y.cols) return trim(y.data, y.rows * y.cols);
-  for (Index i = 0; i < y.rows; ++i) trim(y.row(i), y.cols);
+  if (y.stride == y.cols) return finish(y.data, y.rows * y.cols);
+  for (Index i = 0; i < y.rows; ++i) finish(y.row(i), y.cols);
 }
 
 void zero_where_saturated(const Tensor& out, const std::optional<ristretto::AnyFormat>& format, Tensor& dout) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What Convolution and InnerProduct share: checked settings, and trimmed copies of what flows through them.
+// What layers with formats share: checked settings, and trimmed copies of what flows through them.
 #pragma once
 
 #include <optional>
@@ -14,21 +14,36 @@ namespace cnn {
 /// "5x3", height first.
 std::string to_string(Extent e);
 
-/// Throws unless the kernel and the stride are positive and the padding is not negative.
+inline constexpr int max_extent = 1 << 16;           // of a kernel, stride, pad or dilation
+inline constexpr Index most_values = Index{1} << 28;  // of a parameter, or of one image: 1 GiB
+
+/// Throws unless the kernel and the stride are positive, the padding is not negative, and none is out of reach.
 void check_window(std::string_view name, Extent kernel, Extent stride, Extent pad);
 
-/// Gives an empty parameter its shape and zeros; throws if it has values of another shape.
-void setup_parameter(std::string_view layer, std::string_view what, Parameter& parameter, Shape shape);
+/// The shape, which it throws for when an image of it has more than most_values.
+Shape checked_output(std::string_view name, Shape out);
 
-/// The values of `in`, or of its trimmed copy in work.input.
-const float* trimmed_input(const Tensor& in, const std::optional<ristretto::AnyFormat>& format, Workspace& work);
+/// Gives an empty parameter its shape and this value; throws if it has values of another shape.
+void setup_parameter(std::string_view layer, std::string_view what, Parameter& parameter, Shape shape, float value = 0);
 
-/// Trims a block of a layer's output in place, to nearest.
-void trim_rows(Matrix<float> y, const std::optional<ristretto::AnyFormat>& format);
+/// The format of activations in this phase.
+inline std::optional<ristretto::AnyFormat> active(const std::optional<ristretto::AnyFormat>& format,
+                                                  const Phase& phase) {
+  return phase.training && !phase.trim_activations ? std::nullopt : format;
+}
+
+/// The values of `in`, or of its trimmed copy in pass.work->input.
+const float* trimmed_input(const Tensor& in, const Formats& formats, Pass& pass);
+
+/// Trims a block of a layer's output in place, to nearest, and applies pass.relu.
+void finish_rows(Matrix<float> y, const Formats& formats, const Pass& pass);
 
 /// Sets dout to 0 where the trimmed output lies at an end of its format other than 0: what saturates does not move with
 /// its input.
 void zero_where_saturated(const Tensor& out, const std::optional<ristretto::AnyFormat>& format, Tensor& dout);
+
+/// y = relu(x); they may be the same.
+void relu_values(const Relu& layer, const float* x, float* y, Index count);
 
 /// sum = the sum over parts, in their order; part i of an element lies `stride` floats behind part i - 1.
 struct Parts {
