@@ -177,6 +177,24 @@ TEST_CASE("gradients of convolution cut into bands") {
   check_gradients(Convolution{.filters = 2, .kernel = {1, 1}}, {1, 1, 40, 33}, 0.0625f);
 }
 
+TEST_CASE("gradients of dilated convolution") {
+  check_gradients(Convolution{.filters = 2, .kernel = {3, 2}, .pad = {2, 1}, .dilation = {2, 3}}, {3, 2, 6, 7},
+                  0.0625f);
+  check_gradients(
+      Convolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .pad = {3, 3}, .dilation = {3, 2}, .groups = 2},
+      {2, 2, 7, 6}, 0.0625f);
+}
+
+TEST_CASE("gradients of deconvolution") {
+  const float h = 0.0625f;
+  check_gradients(Deconvolution{.filters = 3, .kernel = {3, 3}}, {2, 2, 4, 5}, h);
+  check_gradients(Deconvolution{.filters = 2, .kernel = {4, 3}, .stride = {2, 3}, .pad = {1, 0}}, {3, 3, 4, 3}, h);
+  check_gradients(Deconvolution{.filters = 4, .kernel = {3, 2}, .pad = {1, 1}, .dilation = {2, 3}, .groups = 2},
+                  {2, 4, 3, 4}, h);
+  check_gradients(Deconvolution{.filters = 2, .kernel = {1, 1}, .groups = 2, .has_bias = false}, {2, 4, 8, 9}, h);
+  check_gradients(Deconvolution{.filters = 1, .kernel = {2, 2}}, {2, 1, 33, 40}, h);  // in bands, which overlap
+}
+
 TEST_CASE("gradients of inner product") {
   check_gradients(InnerProduct{.outputs = 5}, {3, 2, 3, 4}, 0.0625f);
   check_gradients(InnerProduct{.outputs = 1, .has_bias = false}, {1, 7, 1, 1}, 0.0625f);
@@ -205,6 +223,230 @@ TEST_CASE("gradients of relu, dropout and normalization") {
   check_gradients(Lrn{.size = 5, .alpha = 2, .beta = 0.75f}, {2, 7, 2, 3}, 0.01f);
   check_gradients(Lrn{.size = 3, .alpha = 1, .beta = 0.5f, .k = 2}, {1, 2, 3, 3}, 0.01f);
   check_gradients(Lrn{.size = 3, .alpha = 5, .region = Lrn::Region::within_channel}, {2, 2, 4, 5}, 0.01f);
+}
+
+TEST_CASE("gradients of activations, batch normalization and scale") {
+  check_gradients(Relu{.negative_slope = 0.25f}, {2, 3, 4, 4}, 1.0f / 256);
+  check_gradients(Sigmoid{}, {2, 3, 4, 4}, 0.01f);
+  check_gradients(Tanh{}, {2, 3, 4, 4}, 0.01f);
+  check_gradients(Softmax{}, {2, 5, 2, 3}, 0.01f);
+  check_gradients(Flatten{}, {2, 3, 2, 3}, 0.0625f);
+  check_gradients(BatchNorm{.epsilon = 0.01f}, {3, 2, 4, 3}, 0.01f);
+  check_gradients(BatchNorm{.epsilon = 0.01f, .batch_statistics = false}, {3, 2, 4, 3}, 0.001f);
+  check_gradients(Scale{}, {3, 2, 4, 3}, 0.0625f);
+  check_gradients(Scale{.has_bias = true}, {2, 5, 1, 1}, 0.0625f);
+}
+
+TEST_CASE("gradients of elementwise operations") {
+  Workspace work;
+  Pass pass{{.training = true}, &work};
+  using enum Eltwise::Operation;
+  for (const Eltwise& settings : {Eltwise{}, Eltwise{.coefficients = {0.5f, -2, 1}}, Eltwise{.operation = product},
+                                  Eltwise{.operation = Eltwise::Operation::max}}) {
+    Eltwise layer = settings;
+    const Tensor all = distinct({3, 2, 3, 4}, 1);  // no two values alike, so the maximum stays where it is
+    Tensor x[3], out, din;
+    for (int k = 0; k < 3; ++k) {
+      x[k] = Tensor({1, 2, 3, 4});
+      std::copy_n(all.image(k), x[k].size(), x[k].data());
+    }
+    const std::vector<const Tensor*> ins{&x[0], &x[1], &x[2]};
+    CHECK(layer.setup("layer", std::vector(3, x[0].shape())) == x[0].shape());
+    const Tensor dout = distinct(x[0].shape(), 2);
+    const auto loss = [&] {
+      layer.forward(ins, out, pass);
+      return weighted(out, dout);
+    };
+    for (std::size_t k = 0; k < 3; ++k) {
+      layer.backward(ins, dout, k, din);
+      CHECK(gradient_error(x[k], din, 1.0f / 256, loss) < 2e-3);
+    }
+  }
+}
+
+namespace {
+
+/// Element (n, c, y, x), 0 outside.
+double at(const Tensor& t, Index n, Index c, Index y, Index x) {
+  const Shape s = t.shape();
+  return y < 0 || x < 0 || y >= s.H || x >= s.W ? 0 : static_cast<double>(t.image(n)[(c * s.H + y) * s.W + x]);
+}
+
+}  // namespace
+
+TEST_CASE("convolution agrees with its definition") {
+  Workspace work;
+  Pass pass{{}, &work};
+  const auto check_layer = [&](Convolution layer, Shape shape) {
+    const Shape out_shape = layer.setup("layer", shape);
+    fill_parameters(layer);
+    const Tensor in = distinct(shape, 1);
+    Tensor out;
+    layer.forward(in, out, pass);
+    REQUIRE(out.shape() == out_shape);
+    double worst = 0;
+    const Tensor& w = layer.weight.value();
+    const int C = shape.C / layer.groups, K = layer.filters / layer.groups;
+    for (int n = 0; n < shape.N; ++n) {
+      for (int k = 0; k < layer.filters; ++k) {
+        for (int y = 0; y < out_shape.H; ++y) {
+          for (int x = 0; x < out_shape.W; ++x) {
+            double sum = layer.has_bias ? static_cast<double>(layer.bias.value()[k]) : 0;
+            for (int c = 0; c < C; ++c) {
+              for (int r = 0; r < layer.kernel.h; ++r) {
+                for (int s = 0; s < layer.kernel.w; ++s) {
+                  sum += at(w, k, c, r, s) * at(in, n, k / K * C + c,
+                                                y * layer.stride.h - layer.pad.h + r * layer.dilation.h,
+                                                x * layer.stride.w - layer.pad.w + s * layer.dilation.w);
+                }
+              }
+            }
+            worst = std::max(worst, std::abs(sum - at(out, n, k, y, x)));
+          }
+        }
+      }
+    }
+    INFO(to_string(shape));
+    CHECK(worst < 1e-5 * static_cast<double>(w.shape().image()));
+  };
+  check_layer({.filters = 5, .kernel = {3, 3}, .pad = {1, 1}}, {3, 4, 14, 13});
+  check_layer({.filters = 19, .kernel = {3, 3}, .stride = {2, 2}}, {2, 3, 37, 40});
+  check_layer({.filters = 9, .kernel = {7, 7}, .stride = {2, 2}}, {2, 3, 31, 31});
+  check_layer({.filters = 4, .kernel = {3, 2}, .stride = {1, 2}, .pad = {2, 3}, .dilation = {2, 4}}, {3, 2, 11, 12});
+  check_layer({.filters = 6, .kernel = {3, 3}, .pad = {4, 4}, .dilation = {4, 4}, .groups = 2}, {2, 4, 5, 60});
+  check_layer({.filters = 17, .kernel = {1, 1}}, {2, 30, 15, 15});
+  check_layer({.filters = 3, .kernel = {1, 1}, .pad = {1, 1}, .has_bias = false}, {5, 2, 6, 6});
+  check_layer({.filters = 8, .kernel = {1, 1}, .stride = {2, 3}}, {1, 600, 9, 9});
+  check_layer({.filters = 8, .kernel = {5, 5}, .groups = 4}, {70, 8, 5, 6});
+  check_layer({.filters = 2, .kernel = {3, 3}, .pad = {1, 1}}, {1, 1, 3, 1100});
+}
+
+TEST_CASE("deconvolution agrees with its definition") {
+  Workspace work;
+  Pass pass{{}, &work};
+  const auto check_layer = [&](Deconvolution layer, Shape shape) {
+    const Shape out_shape = layer.setup("layer", shape);
+    fill_parameters(layer);
+    const Tensor in = distinct(shape, 1);
+    Tensor out;
+    layer.forward(in, out, pass);
+    REQUIRE(out.shape() == out_shape);
+    std::vector<double> expected(static_cast<std::size_t>(out.size()));
+    const int C = shape.C / layer.groups, K = layer.filters / layer.groups;
+    for (Index i = 0; i < out.size(); ++i) {
+      const Index k = i / out_shape.plane() % layer.filters;
+      expected[static_cast<std::size_t>(i)] = layer.has_bias ? static_cast<double>(layer.bias.value()[k]) : 0;
+    }
+    for (int n = 0; n < shape.N; ++n) {
+      for (int c = 0; c < shape.C; ++c) {
+        for (int i = 0; i < shape.H * shape.W; ++i) {
+          for (int j = 0; j < K * layer.kernel.h * layer.kernel.w; ++j) {
+            const int k = j / (layer.kernel.h * layer.kernel.w), r = j / layer.kernel.w % layer.kernel.h;
+            const int y = i / shape.W * layer.stride.h - layer.pad.h + r * layer.dilation.h;
+            const int x = i % shape.W * layer.stride.w - layer.pad.w + j % layer.kernel.w * layer.dilation.w;
+            if (y < 0 || x < 0 || y >= out_shape.H || x >= out_shape.W) continue;
+            const Index filter = c / C * K + k;
+            expected[static_cast<std::size_t>(n * out_shape.image() + (filter * out_shape.H + y) * out_shape.W + x)] +=
+                at(in, n, c, i / shape.W, i % shape.W) * at(layer.weight.value(), c, k, r, j % layer.kernel.w);
+          }
+        }
+      }
+    }
+    double worst = 0;
+    for (Index i = 0; i < out.size(); ++i) {
+      worst = std::max(worst, std::abs(expected[static_cast<std::size_t>(i)] - static_cast<double>(out[i])));
+    }
+    CHECK(worst < 1e-4);
+  };
+  check_layer({.filters = 3, .kernel = {2, 3}, .stride = {2, 2}}, {2, 4, 5, 6});
+  check_layer({.filters = 4, .kernel = {4, 4}, .stride = {2, 2}, .pad = {1, 1}, .groups = 2}, {3, 6, 7, 5});
+  check_layer({.filters = 2, .kernel = {3, 2}, .pad = {1, 2}, .dilation = {2, 3}, .has_bias = false}, {1, 2, 30, 40});
+  check_layer({.filters = 5, .kernel = {1, 1}}, {2, 3, 30, 40});
+  CHECK(Deconvolution{.filters = 21, .kernel = {16, 16}, .stride = {8, 8}, .pad = {4, 4}}.output_shape({1, 21, 7, 9}) ==
+        Shape{1, 21, 56, 72});
+}
+
+TEST_CASE("activations, softmax and scale have their values") {
+  Workspace work;
+  Pass pass{{}, &work};
+  Tensor in({1, 2, 1, 2}), out;
+  in[0] = -2, in[1] = 0, in[2] = 1, in[3] = 100;
+  const auto values = [&](auto layer) {
+    layer.setup("layer", in.shape());
+    layer.forward(in, out, pass);
+    Tensor same = in;
+    layer.forward(same, same, pass);  // in place
+    CHECK(same_bits(same, out));
+    return std::vector<double>(out.values().begin(), out.values().end());
+  };
+  const auto y = values(Sigmoid{});
+  CHECK(y[0] == Approx(1 / (1 + std::exp(2.0))));
+  CHECK(y[1] == 0.5);
+  CHECK(y[3] == 1);
+  CHECK(values(Tanh{})[2] == Approx(std::tanh(1.0)));
+  CHECK(values(Relu{.negative_slope = 0.5f}) == std::vector<double>{-1, 0, 1, 100});
+  const auto p = values(Softmax{});  // over the two channels of each position
+  CHECK(p[0] == Approx(1 / (1 + std::exp(3.0))));
+  CHECK(p[0] + p[2] == Approx(1));
+  CHECK(p[1] < 1e-30);
+  CHECK(p[3] == 1);
+  Scale scale{.has_bias = true};
+  scale.setup("scale", in.shape());
+  CHECK(scale.weight.value()[1] == 1);
+  scale.weight.edit()[1] = 3;
+  scale.bias.edit()[0] = 0.5f;
+  CHECK(values(scale) == std::vector<double>{-1.5, 0.5, 3, 300});
+  values(Flatten{});
+  CHECK(out.shape() == Shape{1, 4, 1, 1});
+
+  Eltwise sum{.coefficients = {2, -1}};
+  const std::vector<const Tensor*> ins{&in, &in};
+  sum.forward(ins, out, pass);
+  CHECK(same_bits(out, in));
+}
+
+TEST_CASE("batch normalization keeps the statistics as Caffe does") {
+  Workspace work;
+  Pass training{{.training = true}, &work}, inference{{}, &work};
+  BatchNorm layer{.epsilon = 0, .moving_average_fraction = 0.5f};
+  CHECK(contains(message_of([&] { layer.setup("norm", {1, 1, 1, 2}); }), "epsilon"));
+  layer.epsilon = 1e-5f;
+  layer.setup("norm", {1, 1, 1, 2});
+  Tensor in({1, 1, 1, 2}), out;
+  in[0] = 1, in[1] = 5;
+  layer.forward(in, out, training);  // mean 3, variance 4, unbiased 8
+  CHECK(out[0] == Approx(-1));
+  CHECK(out[1] == Approx(1));
+  in[0] = 2, in[1] = 4;
+  layer.forward(in, out, training);  // mean 3, unbiased 2
+  CHECK(layer.scale_factor[0] == 1.5f);
+  CHECK(layer.mean[0] == 4.5f);
+  CHECK(layer.variance[0] == 6);
+  layer.forward(in, out, inference);  // mean 3, variance 4
+  CHECK(out[0] == Approx(-0.5));
+  layer.batch_statistics = false;
+  layer.forward(in, out, training);
+  CHECK(out[0] == Approx(-0.5));
+  CHECK(layer.scale_factor[0] == 1.5f);
+}
+
+TEST_CASE("local response normalization trims its input and output") {
+  Workspace work;
+  Pass pass{{}, &work};
+  const Tensor in = distinct({2, 5, 3, 4}, 1);
+  Tensor expected, out;
+  Lrn plain{.size = 3, .alpha = 0.5f},
+      with_formats{.size = 3, .alpha = 0.5f, .formats = {.input = fixed4, .output = fixed8}};
+  Tensor rounded = in;
+  ristretto::trim(rounded.values(), fixed4, ristretto::RoundNearest{});
+  plain.forward(rounded, expected, pass);
+  ristretto::trim(expected.values(), fixed8, ristretto::RoundNearest{});
+  with_formats.forward(in, out, pass);
+  CHECK(same_bits(out, expected));
+  pass.phase = {.training = true, .trim_activations = false};
+  with_formats.forward(in, out, pass);
+  plain.forward(in, expected, pass);
+  CHECK(same_bits(out, expected));
 }
 
 TEST_CASE("concat joins channels and splits gradients") {
@@ -393,6 +635,149 @@ TEST_CASE("the number of threads does not change a bit") {
   }
 }
 
+namespace {
+
+/// Branches, every kind of layer, and a relu where a cut may fall.
+Net many_layers() {
+  Net net({1, 2, 11, 12});
+  net.add("conv1", Convolution{.filters = 6, .kernel = {3, 3}, .pad = {2, 2}, .dilation = {2, 2}});
+  net.add("norm1", BatchNorm{});
+  net.add("scale1", Scale{.has_bias = true});
+  net.add("relu1", Relu{.negative_slope = 0.125f});
+  net.add("left", Convolution{.filters = 4, .kernel = {1, 1}}, {"relu1"});
+  net.add("relu_left", Relu{});
+  net.add("right", Convolution{.filters = 3, .kernel = {3, 3}, .pad = {1, 1}}, {"relu1"});
+  net.add("concat", Concat{}, {"relu_left", "right"});
+  net.add("tanh", Tanh{});
+  net.add("up", Deconvolution{.filters = 7, .kernel = {2, 2}, .stride = {2, 2}});
+  net.add("down", Pooling{.kernel = {2, 2}, .stride = {2, 2}});
+  net.add("sum", Eltwise{.coefficients = {1, 0.5f}}, {"down", "concat"});
+  net.add("lrn", Lrn{.size = 3});
+  net.add("product", Eltwise{.operation = Eltwise::Operation::product}, {"lrn", "sum"});
+  net.add("both", Concat{}, {"product", "sum"});
+  net.add("sigmoid", Sigmoid{});
+  net.add("drop", Dropout{});
+  net.add("flat", Flatten{});
+  net.add("ip", InnerProduct{.outputs = 5});
+  net.add("prob", Softmax{});
+  initialize(net, 3);
+  return net;
+}
+
+}  // namespace
+
+TEST_CASE("layers of all kinds: threads, kept outputs, memory used again and cuts do not change a bit") {
+  const Tensor in = distinct({9, 2, 11, 12}, 4), small = distinct({2, 2, 11, 12}, 5);
+  const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2, 3};
+  const auto trained = [&](int threads) {
+    set_threads(threads);
+    Net net = many_layers();
+    Solver solver = Sgd{.rate = {.base = 0.1}};
+    for (int i = 0; i < 3; ++i) train(net, solver, in, labels, {.seed = 1, .iteration = i});
+    return net;
+  };
+  const int all = workers();
+  Net net = trained(1), two = trained(2), five = trained(5);
+  const auto check_same = [&](Net& other) {
+    std::vector<Tensor> reference;
+    net.each_parameter([&](const std::string&, Parameter& p) { reference.push_back(p.value()); });
+    net.each_statistic([&](const std::string&, Tensor& t) { reference.push_back(t); });
+    std::size_t i = 0;
+    other.each_parameter([&](const std::string&, Parameter& p) { CHECK(same_bits(p.value(), reference[i++])); });
+    other.each_statistic([&](const std::string&, Tensor& t) { CHECK(same_bits(t, reference[i++])); });
+    CHECK(i == reference.size());
+  };
+  check_same(two);
+  check_same(five);
+  CHECK(same_bits(net.forward(in), five.forward(in)));
+  set_threads(all);
+  CHECK(same_bits(net.forward(in), two.forward(in)));
+
+  Net keeps = net;
+  keeps.keep_outputs(true);
+  const Tensor expected = net.forward(in);
+  CHECK(same_bits(keeps.forward(in), expected));
+  CHECK(keeps.output("concat").shape() == Shape{9, 7, 11, 12});
+  CHECK(same_bits(net.output("prob"), expected));
+  CHECK(contains(message_of([&] { net.output("concat"); }), "concat"));
+  CHECK_THROWS_AS(net.output("sum"), std::logic_error);
+
+  for (int first = 0; first < static_cast<int>(net.nodes().size()); ++first) {
+    INFO(net.nodes()[static_cast<std::size_t>(first)].name);
+    Cut cut{.first = first};
+    Net a = net, b = net;
+    CHECK(same_bits(a.forward(in, cut), expected));
+    CHECK(cut.first <= first);
+    CHECK(cut.first + 1 >= first);
+    CHECK(same_bits(b.forward_from(cut), expected));  // in memory that no pass has set up
+    a.forward(small);
+    CHECK(same_bits(a.forward_from(cut), expected));
+  }
+
+  Cut cut{.first = 9};
+  net.forward(in, cut);
+  net.layer<Deconvolution>("up").weight.edit()[3] += 1;
+  const Tensor changed = net.forward_from(cut);
+  CHECK_FALSE(same_bits(changed, expected));
+  CHECK(same_bits(net.forward(in), changed));
+  Net other = toy_net();
+  CHECK_THROWS_AS(other.forward_from(cut), std::invalid_argument);
+  cut.first = 100;
+  CHECK_THROWS_AS(net.forward(in, cut), std::invalid_argument);
+  CHECK_THROWS_AS(net.forward_from(Cut{}), std::invalid_argument);
+}
+
+TEST_CASE("an image's output does not depend on its batch") {
+  Net net = many_layers();
+  const Tensor in = distinct({9, 2, 11, 12}, 4);
+  const Tensor all = net.forward(in);
+  Tensor one({1, 2, 11, 12});
+  for (Index n = 0; n < 9; ++n) {
+    std::copy_n(in.image(n), one.size(), one.data());
+    const Tensor& out = net.forward(one);
+    for (Index c = 0; c < 5; ++c) CHECK(out[c] == Approx(all.image(n)[c]));
+  }
+}
+
+TEST_CASE("layers whose inputs write into a concat, formats and relus included, compute the same") {
+  Net net = squeezenet(SqueezeNet::v1_1, 10, 1);
+  const Tensor in = distinct({2, 3, 227, 227}, 1);
+  net.each_trimmed([](Node&, auto& layer) {
+    layer.formats = {.input = DynamicFixedPoint<>{4, 4}, .weight = fixed8, .output = DynamicFixedPoint<>{4, 4}};
+  });
+  Net keeps = net;
+  keeps.keep_outputs(true);
+  const Tensor expected = keeps.forward(in);
+  CHECK(same_bits(net.forward(in), expected));
+  CHECK(keeps.output("fire9/concat").shape() == Shape{2, 512, 14, 14});
+  const auto position = [&](const std::string& name) {
+    const auto nodes = net.nodes();
+    return static_cast<int>(std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == name; }) -
+                            nodes.begin());
+  };
+  for (const char* name : {"fire9/expand3x3", "fire9/relu_expand3x3", "fire9/concat"}) {
+    Cut cut{.first = position(name)};
+    net.forward(in, cut);
+    CHECK(same_bits(net.forward_from(cut), expected));
+  }
+}
+
+TEST_CASE("training may leave activations in float, and round parameters to nearest") {
+  Workspace work;
+  InnerProduct layer{.outputs = 10};
+  layer.setup("layer", {4, 20, 1, 1});
+  fill_parameters(layer);
+  layer.formats = {.input = fixed4, .weight = fixed4, .output = fixed4, .rounding = Rounding::nearest};
+  const Tensor in = distinct({4, 20, 1, 1}, 3);
+  Tensor out, expected;
+  Pass pass{{.training = true, .seed = 42, .step = 9, .trim_activations = false}, &work};
+  layer.forward(in, out, pass);
+  layer.formats = {.weight = fixed4};
+  pass.phase = {};
+  layer.forward(in, expected, pass);
+  CHECK(same_bits(out, expected));
+}
+
 TEST_CASE("training lowers the loss") {
   Tensor images;
   std::vector<int> labels;
@@ -405,6 +790,9 @@ TEST_CASE("training lowers the loss") {
     return SoftmaxLoss{}.forward(net.forward(images), labels);
   };
   CHECK(loss_after(Sgd{.rate = {.base = 0.05}}, {}) < 0.1);
+  CHECK(loss_after(Nesterov{.rate = {.base = 0.05}}, {}) < 0.1);
+  CHECK(loss_after(AdaGrad{.rate = {.base = 0.05}}, {}) < 0.1);
+  CHECK(loss_after(RmsProp{.rate = {.base = 0.01}}, {}) < 0.1);
   CHECK(loss_after(Adam{.rate = {.base = 0.01}}, {}) < 0.1);
   CHECK(loss_after(
             Sgd{.rate = {.base = 0.05}},
@@ -463,6 +851,9 @@ TEST_CASE("a trimmed layer is a float layer on trimmed copies") {
   check_trimmed_layer(Convolution{.filters = 4, .kernel = {3, 3}, .pad = {1, 1}, .groups = 2}, {3, 2, 9, 7});
   check_trimmed_layer(Convolution{.filters = 4, .kernel = {1, 1}}, {2, 2, 9, 9});
   check_trimmed_layer(Convolution{.filters = 2, .kernel = {3, 3}}, {2, 2, 40, 40});
+  check_trimmed_layer(Convolution{.filters = 20, .kernel = {3, 3}, .stride = {2, 2}, .dilation = {2, 2}},
+                      {2, 2, 40, 40});
+  check_trimmed_layer(Deconvolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .groups = 2}, {3, 2, 9, 7});
   check_trimmed_layer(InnerProduct{.outputs = 200}, {3, 2, 9, 7});
 }
 
@@ -630,10 +1021,112 @@ TEST_CASE("solver steps agree with steps by hand") {
     const double m = 0.072 + 0.074, v = 0.001 * (0.999 * 0.64 + 0.5476);
     CHECK(value(net) == Approx(0.8 - 0.2 * std::sqrt(1 - 0.999 * 0.999) / (1 - 0.81) * m / (std::sqrt(v) + 1e-8)));
   }
+  {
+    Net net = one_weight();
+    Solver solver = Nesterov{.rate = {.base = 0.1}, .momentum = 0.5, .weight_decay = 0.1};
+    step(solver, net, 0);  // u = 0.2 (0.5 + 0.3) = 0.16, w = 1 - 1.5 * 0.16
+    CHECK(value(net) == Approx(0.76));
+    step(solver, net, 1);  // u = 0.08 + 0.2 (0.5 + 0.3 * 0.76) = 0.2256, w = 0.76 - (1.5 * 0.2256 - 0.08)
+    CHECK(value(net) == Approx(0.5016));
+    CHECK((*histories(solver)[0])[0][0] == Approx(0.2256));
+  }
+  {
+    Net net = one_weight();
+    Solver solver = AdaGrad{.rate = {.base = 0.1}, .epsilon = 0.1};
+    step(solver, net, 0);  // h = 0.25
+    CHECK(value(net) == Approx(1 - 0.2 * 0.5 / 0.6));
+    step(solver, net, 1);  // h = 0.5
+    CHECK(value(net) == Approx(1 - 0.2 * 0.5 / 0.6 - 0.2 * 0.5 / (std::sqrt(0.5) + 0.1)));
+  }
+  {
+    Net net = one_weight();
+    Solver solver = RmsProp{.rate = {.base = 0.1}, .rms_decay = 0.75, .epsilon = 0.1};
+    step(solver, net, 0);  // h = 0.0625
+    CHECK(value(net) == Approx(1 - 0.2 * 0.5 / 0.35));
+    step(solver, net, 1);  // h = 0.75 * 0.0625 + 0.0625 = 0.109375
+    CHECK(value(net) == Approx(1 - 0.2 * 0.5 / 0.35 - 0.2 * 0.5 / (std::sqrt(0.109375) + 0.1)));
+  }
+  {
+    Net net = one_weight();
+    Solver solver =
+        Sgd{.rate = {.base = 0.1}, .momentum = 0, .weight_decay = 0.1, .regularization = Regularization::l1};
+    step(solver, net, 0);  // 0.2 (0.5 + 0.3 sign(1))
+    CHECK(value(net) == Approx(0.84));
+    net.layer<InnerProduct>("ip").weight.edit()[0] = -1;
+    step(solver, net, 0, 2);  // 0.2 (0.5 / 2 - 0.3)
+    CHECK(value(net) == Approx(-0.99));
+  }
+  {
+    Net net = one_weight();
+    Solver solver = Sgd{.rate = {.base = 0.1}, .momentum = 0, .weight_decay = 0.1, .clip_gradients = 0.2};
+    step(solver, net, 0);  // the gradient 0.5 becomes 0.2, before decay: 0.2 (0.2 + 0.3)
+    CHECK(value(net) == Approx(0.9));
+    std::get<Sgd>(solver).clip_gradients = 0.6;  // more than there is
+    step(solver, net, 0);
+    CHECK(value(net) == Approx(0.9 - 0.2 * (0.5 + 0.27)));
+  }
+  {  // the norm is that of all parameters together
+    Net net({1, 1, 1, 1});
+    net.add("a", Scale{});
+    net.add("b", Scale{});
+    net.layer<Scale>("a").weight.gradient = Tensor({1, 1, 1, 1}, 3);
+    net.layer<Scale>("b").weight.gradient = Tensor({1, 1, 1, 1}, 4);
+    Solver solver = Sgd{.rate = {.base = 1}, .momentum = 0, .clip_gradients = 1};
+    step(solver, net, 0);
+    CHECK(net.layer<Scale>("a").weight.value()[0] == Approx(0.4));
+    CHECK(net.layer<Scale>("b").weight.value()[0] == Approx(0.2));
+  }
   Net net = one_weight();
   net.layer<InnerProduct>("ip").weight.gradient = {};
   Solver solver = Sgd{};
   CHECK_THROWS_AS(step(solver, net, 0), std::invalid_argument);
+  for (Solver bad : {Solver(Nesterov{.momentum = 1}), Solver(AdaGrad{.epsilon = 0}), Solver(RmsProp{.rms_decay = -1}),
+                     Solver(Sgd{.clip_gradients = -1}), Solver(Adam{.beta1 = 1})}) {
+    Net good = one_weight();
+    CHECK_THROWS_AS(step(bad, good, 0), std::invalid_argument);
+  }
+}
+
+TEST_CASE("gradients of several batches make one update") {
+  Tensor images;
+  std::vector<int> labels;
+  make_toy(images, labels);
+  Tensor halves[2] = {Tensor({16, 1, 8, 8}), Tensor({16, 1, 8, 8})};
+  for (int i = 0; i < 2; ++i) std::copy_n(images.image(16 * i), halves[i].size(), halves[i].data());
+  Net whole = toy_net(), parts = toy_net();
+  Solver a = Sgd{.weight_decay = 0.01}, b = a;
+  const double loss = train(whole, a, images, labels, {});
+  const auto next = [&](int i) {
+    return LabelledImages{halves[i], std::span(labels).subspan(static_cast<std::size_t>(16 * i), 16)};
+  };
+  CHECK(train(parts, b, 2, next, {}) == Approx(loss));
+  const Tensor& x = whole.layer<Convolution>("conv").weight.value();
+  const Tensor& y = parts.layer<Convolution>("conv").weight.value();
+  CHECK_FALSE(same_bits(x, toy_net().layer<Convolution>("conv").weight.value()));
+  for (Index i = 0; i < x.size(); ++i) CHECK(x[i] == Approx(y[i]).margin(1e-6));
+  CHECK_THROWS_AS(train(parts, b, 0, next, {}), std::invalid_argument);
+}
+
+TEST_CASE("a solver with its histories set goes on bit for bit") {
+  Tensor images;
+  std::vector<int> labels;
+  make_toy(images, labels);
+  for (const Solver& start : {Solver(Sgd{}), Solver(Nesterov{}), Solver(AdaGrad{}),
+                              Solver(RmsProp{.rate = {.base = 1e-3}}), Solver(Adam{})}) {
+    Net net = toy_net();
+    Solver solver = start;
+    for (int i = 0; i < 3; ++i) train(net, solver, images, labels, {.iteration = i});
+    Net copy = net;
+    Solver resumed = start;
+    REQUIRE(histories(resumed).size() == histories(solver).size());
+    for (std::size_t k = 0; k < histories(solver).size(); ++k) {
+      CHECK(histories(solver)[k]->size() == 4);
+      *histories(resumed)[k] = *histories(solver)[k];
+    }
+    train(net, solver, images, labels, {.iteration = 3});
+    train(copy, resumed, images, labels, {.iteration = 3});
+    CHECK(same_bits(net.layer<Convolution>("conv").weight.value(), copy.layer<Convolution>("conv").weight.value()));
+  }
 }
 
 TEST_CASE("parameters survive a file, and bad files leave the net as it was") {
@@ -668,6 +1161,12 @@ TEST_CASE("parameters survive a file, and bad files leave the net as it was") {
   CHECK(contains(message_of([&] { load_parameters(other, path); }), "conv1.weight 20 1 5 5"));
   CHECK_THROWS_AS(load_parameters(net, path + ".absent"), std::runtime_error);
   CHECK_THROWS_AS(save_parameters(net, (folder / "absent" / "x").string()), std::runtime_error);
+
+  Net normalized = many_layers(), loaded = many_layers();
+  normalized.layer<BatchNorm>("norm1").mean[2] = 5;
+  save_parameters(normalized, path);
+  load_parameters(loaded, path);
+  CHECK(loaded.layer<BatchNorm>("norm1").mean[2] == 5);
   std::filesystem::remove_all(folder);
 }
 
@@ -687,10 +1186,26 @@ TEST_CASE("bad nets are refused by name, value and remedy") {
   refused(InnerProduct{.outputs = -1}, {}, "-1");
   refused(Lrn{.size = 4}, {}, "size is 4");
   refused(Dropout{.ratio = 1}, {}, "ratio");
+  refused(Relu{.negative_slope = INFINITY}, {}, "negative_slope");
+  refused(Convolution{.filters = 4, .kernel = {3, 3}, .dilation = {4, 1}}, {}, "4x1");
+  refused(Convolution{.filters = 4, .dilation = {0, 1}}, {}, "dilation is 0x1");
+  refused(Convolution{.filters = 4, .pad = {1 << 30, 1 << 30}}, {}, "pad is");
+  refused(Convolution{.filters = 2147483647, .kernel = {8, 8}}, {}, "weight has shape");
+  refused(Convolution{.filters = 4, .pad = {60000, 60000}}, {}, "an image of its output");
+  refused(Deconvolution{.filters = 0}, {}, "filters is 0");
+  refused(Deconvolution{.filters = 4, .kernel = {1, 1}, .pad = {4, 4}}, {}, "pad 4x4");
+  refused(Deconvolution{.filters = 4, .groups = 2}, {}, "groups is 2");
+  refused(Deconvolution{.filters = 4, .stride = {65536, 65536}}, {}, "an image of its output");
+  refused(InnerProduct{.outputs = 2147483647}, {}, "weight has shape");
+  refused(BatchNorm{.moving_average_fraction = 2}, {}, "moving_average_fraction");
+  refused(BatchNorm{.mean = Tensor({2, 1, 1, 1})}, {}, "(2, 1, 1, 1)");
+  refused(Eltwise{.coefficients = {1}}, {"data", "data"}, "1 coefficients for 2 inputs");
+  refused(Eltwise{.operation = Eltwise::Operation::max, .coefficients = {1, 1}}, {"data", "data"}, "coefficients");
   refused(Relu{}, {"nobody"}, "nobody");
   refused(Relu{}, {"data", "data"}, "2 inputs");
   net.add("pool", Pooling{.stride = {2, 2}});
   refused(Concat{}, {"data", "pool"}, "(1, 3, 4, 4)");
+  refused(Eltwise{}, {"data", "pool"}, "(1, 3, 4, 4)");
   Convolution wrong{.filters = 4};
   wrong.weight.edit() = Tensor({4, 2, 1, 1});
   refused(wrong, {}, "(4, 2, 1, 1)");
