@@ -2,46 +2,23 @@
 // Readers of labelled images, batches made of them, and the progress line.
 #include "data.hpp"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
+#include "folder.hpp"
 #include "progress.hpp"
 
 using namespace cnn;
+using checks::contains;
+using checks::Folder;
+using checks::message_of;
 
 namespace {
-
-/// A folder that is gone at the end of the test.
-struct Folder {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("ristretto_data_test_" + std::to_string(std::random_device{}()));
-
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-    return (path / name).string();
-  }
-  std::string write_gzip(const std::string& name, const std::string& bytes) const {
-    const std::string file = (path / name).string();
-    gzFile out = gzopen(file.c_str(), "wb");
-    gzwrite(out, bytes.data(), static_cast<unsigned>(bytes.size()));
-    gzclose(out);
-    return file;
-  }
-};
 
 std::string big_endian(std::uint32_t x) {
   return {static_cast<char>(x >> 24), static_cast<char>(x >> 16), static_cast<char>(x >> 8), static_cast<char>(x)};
@@ -60,18 +37,6 @@ std::string cifar_record(char label) {
   for (std::size_t i = 1; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i % 251);
   return bytes;
 }
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const std::runtime_error& e) {
-    return e.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -142,6 +107,17 @@ TEST_CASE("CIFAR-10 batches") {
   refused(folder.write("label", cifar_record(10)), "found 10");
   refused(folder.write("empty", ""), "empty");
   refused((folder.path / "absent").string(), "cannot be opened");
+}
+
+TEST_CASE("whole files, plain and gzipped, up to a limit") {
+  const Folder folder;
+  const std::string text(100000, 'x');
+  for (const std::string& file : {folder.write("plain", text), folder.write_gzip("zip.gz", text)}) {
+    CHECK(read_file(file) == std::vector<std::uint8_t>(text.begin(), text.end()));
+    CHECK(read_file(file, 100000).size() == 100000);
+    CHECK(contains(message_of([&] { read_file(file, 99999); }), file + ": oversized"));
+  }
+  CHECK(contains(message_of([&] { read_file(folder.path.string()); }), folder.path.string()));
 }
 
 TEST_CASE("batches are scaled after the mean is taken off") {

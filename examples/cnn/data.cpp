@@ -31,7 +31,7 @@ class InputFile {
   /// Appends up to `count` bytes and returns how many there were. Memory grows with what is found, not with what a
   /// header claims.
   std::uint64_t read(std::vector<std::uint8_t>& to, std::uint64_t count) {
-    constexpr std::uint64_t chunk = 1 << 20;
+    constexpr std::uint64_t chunk = 1 << 16;
     const std::uint64_t before = to.size();
     while (to.size() - before < count) {
       const std::uint64_t old = to.size(), want = std::min(chunk, count - (old - before));
@@ -156,6 +156,13 @@ std::vector<int> shuffled(int n, std::uint64_t seed, std::uint64_t epoch) {
   return order;
 }
 
+std::vector<std::uint8_t> read_file(const std::string& path, std::uint64_t most) {
+  InputFile file(path);
+  std::vector<std::uint8_t> bytes;
+  if (file.read(bytes, most) == most) file.expect_end(std::to_string(most) + " bytes");
+  return bytes;
+}
+
 Dataset read_idx(const std::string& images, const std::string& labels) {
   Idx pictures = read_idx_file(images, 3), names = read_idx_file(labels, 1);
   if (pictures.sizes[0] != names.sizes[0]) {
@@ -167,23 +174,30 @@ Dataset read_idx(const std::string& images, const std::string& labels) {
           {names.values.begin(), names.values.end()}};
 }
 
-Dataset read_cifar10(std::span<const std::string> batches) {
-  Dataset data{{0, 3, 32, 32}, {}, {}};
-  const auto image = static_cast<std::uint64_t>(data.shape.image());
-  for (const std::string& path : batches) {
-    InputFile file(path);
-    std::vector<std::uint8_t> label;
-    while (file.read(label, 1) == 1) {
-      if (label.back() > 9) {
-        fail(path, "expected a label from 0 to 9 in record " + std::to_string(label.size() - 1) + ", found " +
-                       std::to_string(label.back()));
-      }
-      file.expect(data.pixels, image, "pixels in record " + std::to_string(label.size() - 1));
+void append_cifar10(Dataset& data, std::span<const std::uint8_t> batch, const std::string& name) {
+  data.shape = {data.size(), 3, 32, 32};
+  const auto image = static_cast<std::size_t>(data.shape.image());
+  if (batch.empty()) fail(name, "expected records of " + std::to_string(image + 1) + " bytes, found an empty file");
+  for (std::size_t record = 0; !batch.empty(); ++record) {
+    const std::uint8_t label = batch.front();
+    if (label > 9) {
+      fail(name,
+           "expected a label from 0 to 9 in record " + std::to_string(record) + ", found " + std::to_string(label));
     }
-    if (label.empty()) fail(path, "expected records of " + std::to_string(image + 1) + " bytes, found an empty file");
-    data.labels.insert(data.labels.end(), label.begin(), label.end());
+    if (batch.size() < image + 1) {
+      fail(name, "truncated: expected " + std::to_string(image) + " bytes of pixels in record " +
+                     std::to_string(record) + ", found " + std::to_string(batch.size() - 1));
+    }
+    data.pixels.insert(data.pixels.end(), batch.begin() + 1, batch.begin() + 1 + static_cast<std::ptrdiff_t>(image));
+    data.labels.push_back(label);
+    batch = batch.subspan(image + 1);
   }
   data.shape.N = static_cast<int>(data.labels.size());
+}
+
+Dataset read_cifar10(std::span<const std::string> batches) {
+  Dataset data;
+  for (const std::string& path : batches) append_cifar10(data, read_file(path), path);
   return data;
 }
 

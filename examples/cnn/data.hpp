@@ -42,9 +42,13 @@ std::vector<int> shuffled(int n, std::uint64_t seed, std::uint64_t epoch);
 
 // All readers throw std::runtime_error naming the file, what was expected and what was found.
 
+/// The bytes of a file, plain or gzipped. Memory grows with what is found; more than `most` bytes are refused.
+std::vector<std::uint8_t> read_file(const std::string& path, std::uint64_t most = 1 << 30);
 /// IDX files with unsigned bytes: images (N, H, W) and labels (N).
 Dataset read_idx(const std::string& images, const std::string& labels);
 /// Binary batches: records of a label byte below 10 and 3 x 32 x 32 pixels, channels in the order of the file.
 Dataset read_cifar10(std::span<const std::string> batches);
+/// Appends the records of a batch that is in memory; `name` stands in its errors. `data` is empty or of such records.
+void append_cifar10(Dataset& data, std::span<const std::uint8_t> batch, const std::string& name);
 
 }  // namespace cnn

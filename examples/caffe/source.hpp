@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Where labelled pictures come from, and what is done to them on their way into a net.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "caffe.pb.h"
+#include "data.hpp"
+#include "image.hpp"
+#include "lmdb_file.hpp"
+#include "tensor.hpp"
+
+namespace caffe_files {
+
+/// Caffe's transform_param: a part of each picture, perhaps mirrored, as (pixel - mean) * scale.
+struct Transform {
+  float scale = 1;
+  bool mirror = false;               // each picture with probability 1/2, in tests, too
+  int crop_size = 0;                 // side of the part; 0: all. A random part in training, otherwise the middle
+  std::vector<float> mean_values{};  // none, one, or one per channel
+  cnn::Tensor mean{};                // empty, or (1, C, H, W) of the whole picture; excludes mean_values
+};
+
+/// How a source is opened.
+struct SourceOptions {
+  Transform transform{};
+  bool training = false;              // chooses the files of idx and cifar10, and a random part of each picture
+  bool shuffle = false;               // an order that is a function of seed and epoch; otherwise that of the source
+  std::uint64_t seed = 0;             // of the order, the parts and the mirroring
+  std::optional<Colours> colours{};   // of files and encoded records; absent: bgr in lists, as_stored in databases
+  int new_height = 0, new_width = 0;  // to which pictures of lists are resized; 0: not
+  std::string root_folder{};          // stands before each path of a list, as Caffe has it; empty: the list's folder
+};
+
+/// Labelled pictures, read and decoded batch by batch; only IDX and CIFAR-10 files are kept in memory.
+struct Source {
+  struct Listed {
+    std::string path{};
+    int label = 0;
+    std::int64_t line = 0;
+  };
+  using Pictures = std::variant<cnn::Dataset, std::vector<Listed>, LmdbFile>;
+
+  std::string name{};  // what it was opened by
+  SourceOptions how{};
+  std::int64_t size = 0;  // pictures in an epoch
+  cnn::Shape stored{};    // (1, C, H, W) of the first picture
+  cnn::Shape image{};     // (1, C, H, W) of what a net gets
+  Pictures pictures{};
+
+  /// Fills the batch with `count` pictures from number `first` on; the numbers go on from epoch to epoch. What number p
+  /// looks like depends on p and the options alone, not on the batches before. Throws std::runtime_error naming the
+  /// file, the record, key or line, what was expected and what was found.
+  void read(std::int64_t first, int count, cnn::Batch& batch);
+
+ private:
+  std::vector<int> order_{};
+  std::optional<std::int64_t> ordered_epoch_{};
+};
+
+/// Opens and reads the first picture:
+///   idx:FOLDER      MNIST's files, (train|t10k)-(images-idx3|labels-idx1)-ubyte, plain or .gz
+///   cifar10:FOLDER  data_batch_1.bin to data_batch_5.bin, those that are there, or test_batch.bin; plain, .gz or .xz
+///   images:LIST     a text file with lines `path label`; JPEG and PNG
+///   lmdb:FOLDER     Caffe's Datum records, raw or encoded as JPEG or PNG, in the order of the keys
+/// Throws std::invalid_argument for another spec or options that do not fit, std::runtime_error as Source::read.
+Source open_source(const std::string& spec, const SourceOptions& how = {});
+
+/// What a net description says; mean_file is read, from `folder` when its path is relative. `layer` stands in errors.
+Transform transform_of(const caffe::TransformationParameter& said, const std::string& layer,
+                       const std::string& folder = "");
+
+/// (1, C, H, W) from a file with a BlobProto.
+cnn::Tensor read_mean(const std::string& path);
+
+}  // namespace caffe_files
