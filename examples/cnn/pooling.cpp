@@ -37,6 +37,30 @@ struct Plane {
   }
 };
 
+/// Maxima of the windows of one row. Those inside the image come from the same number of values, all at once.
+void max_of_row(const Axis& a, const float* row, float* out) {
+  const Index first = std::min((a.pad + a.stride - 1) / a.stride, a.out);
+  const Index last =
+      a.in + a.pad >= a.kernel ? std::clamp((a.in + a.pad - a.kernel) / a.stride + 1, first, a.out) : first;
+  const auto inside = [&](Index stride) {
+    const float* from = row + first * stride - a.pad;
+    for (Index j = first; j < last; ++j) out[j] = from[(j - first) * stride];
+    for (Index x = 1; x < a.kernel; ++x) {
+      for (Index j = first; j < last; ++j) {
+        const float value = from[(j - first) * stride + x];
+        out[j] = value > out[j] ? value : out[j];
+      }
+    }
+  };
+  a.stride == 2 ? inside(2) : inside(a.stride);  // a known stride makes vectors
+  for (Index j = 0; j < a.out; ++j) {
+    if (j == first) j = last;
+    if (j == a.out) break;
+    const Window w = a.window(j);
+    out[j] = *std::max_element(row + w.begin, row + w.end);
+  }
+}
+
 /// Maxima of a plane: first down the columns, a whole row at once, then along that row. `row` holds W floats.
 void max_values(const Plane& p, const float* in, float* out, float* row) {
   for (Index i = 0; i < p.y.out; ++i) {
@@ -46,12 +70,8 @@ void max_values(const Plane& p, const float* in, float* out, float* row) {
       const float* line = in + y * p.x.in;
       for (Index x = 0; x < p.x.in; ++x) row[x] = line[x] > row[x] ? line[x] : row[x];
     }
-    for (Index j = 0; j < p.x.out; ++j) {
-      const Window wx = p.x.window(j);
-      float best = row[wx.begin];
-      for (Index x = wx.begin + 1; x < wx.end; ++x) best = row[x] > best ? row[x] : best;
-      *out++ = best;
-    }
+    max_of_row(p.x, row, out);
+    out += p.x.out;
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 /// What one parameter needs to know of the solver's state in this step.
 struct Update {
-  float rate, decay, gradient_scale;
+  float rate, decay;
   Regularization regularization;
   int iteration;
 };
@@ -28,7 +28,7 @@ Tensor& history(std::vector<Tensor>& all, std::size_t i, const Parameter& parame
   return all[i];
 }
 
-/// Calls body(offset, weight, gradient as the solver sees it) for all elements of the parameter.
+/// Calls body(offset, weight, gradient with decay added) for all elements of the parameter.
 template <class F>
 void each_element(Parameter& parameter, const Update& u, F&& body) {
   float* w = parameter.edit().data();
@@ -36,10 +36,9 @@ void each_element(Parameter& parameter, const Update& u, F&& body) {
   const auto sign = [](float x) { return static_cast<float>((x > 0) - (x < 0)); };
   parallel_blocks(parameter.value().size(), [&](Index first, Index count) {
     if (u.regularization == Regularization::l2) {
-      for (Index i = first; i < first + count; ++i) body(i, w[i], gradient[i] * u.gradient_scale + u.decay * w[i]);
+      for (Index i = first; i < first + count; ++i) body(i, w[i], gradient[i] + u.decay * w[i]);
     } else {
-      for (Index i = first; i < first + count; ++i)
-        body(i, w[i], gradient[i] * u.gradient_scale + u.decay * sign(w[i]));
+      for (Index i = first; i < first + count; ++i) body(i, w[i], gradient[i] + u.decay * sign(w[i]));
     }
   });
 }
@@ -191,8 +190,11 @@ void step(Solver& solver, Net& net, int iteration, int batches) {
     const double scale = (norm > s.clip_gradients ? s.clip_gradients / norm : 1) / batches;
     std::size_t i = 0;
     net.each_parameter([&](const std::string& name, Parameter& p) {
-      const Update u{static_cast<float>(rate * p.rate), static_cast<float>(s.weight_decay * p.decay),
-                     static_cast<float>(scale), s.regularization, iteration};
+      const Update u{static_cast<float>(rate * p.rate), static_cast<float>(s.weight_decay * p.decay), s.regularization,
+                     iteration};
+      if (scale != 1) {
+        for (float& g : p.gradient.values()) g *= static_cast<float>(scale);
+      }
       update(s, p, u, i++, name);
     });
   };

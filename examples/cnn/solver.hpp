@@ -38,8 +38,8 @@ enum class Regularization { l2, l1 };
 
 // In every solver g = gradient / batches + regularization, where gradients of several batches may have been added up.
 // When clip_gradients is above 0 and the norm of all gradients together, sqrt(sum of squares), exceeds it, they are
-// first scaled to it; so they are as added up, before the division. rate and decay include the multipliers of the
-// parameter; histories are per parameter, zero before the first step.
+// first scaled to it; so the norm is that of the sums, before the division. The net's gradients are scaled with them.
+// rate and decay include the multipliers of the parameter; histories are per parameter, zero before the first step.
 
 /// Stochastic gradient descent with momentum: v = momentum v + rate * g;  w = w - v
 struct Sgd {
