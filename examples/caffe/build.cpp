@@ -27,7 +27,7 @@ constexpr double most_parameters = 1 << 28;  // of the net
 constexpr std::uint32_t most_outputs = 1 << 24;
 constexpr std::uint32_t largest_region = 255;  // of an LRN
 
-constexpr std::array<std::string_view, 26> supported{"Accuracy",
+constexpr std::array<std::string_view, 25> supported{"Accuracy",
                                                      "BatchNorm",
                                                      "Concat",
                                                      "Convolution",
@@ -502,6 +502,50 @@ std::vector<bool> needed(const Wiring& wiring, const std::vector<int>& wanted) {
   return result;
 }
 
+/// What a net is computed for.
+struct Goals {
+  struct Scored {
+    int layer, scores;
+  };
+  std::vector<int> losses{};
+  std::vector<Scored> accuracies{};
+  int logits = image_source;
+  std::vector<int> wanted{};  // the sources of all these
+};
+
+Goals find_goals(const NetParameter& net, caffe::Phase phase, const Wiring& wiring) {
+  const auto source = [&](int i) { return wiring.inputs[static_cast<std::size_t>(i)][0]; };
+  const auto before_softmax = [&](int i) {  // which leaves the order of scores as it is
+    while (i >= 0 && net.layer(i).type() == "Softmax") {
+      check_softmax(net.layer(i));
+      i = source(i);
+    }
+    return i;
+  };
+  Goals goals;
+  int last = image_source;
+  for (int i = 0; i < net.layer_size(); ++i) {
+    const LayerParameter& layer = net.layer(i);
+    if (layer.type() == "SoftmaxWithLoss") {
+      check_loss(layer);
+      goals.losses.push_back(i);
+    } else if (layer.type() == "Accuracy") {
+      goals.accuracies.push_back({i, before_softmax(source(i))});
+    } else if (!is_data(layer) && !passes_on(layer, phase)) {
+      last = i;
+    }
+  }
+  require(phase == caffe::TEST || goals.losses.size() < 2, net.layer(goals.losses.empty() ? 0 : goals.losses.back()),
+          "the net has " + std::to_string(goals.losses.size()) + " losses", "keep one of them");
+  goals.logits = before_softmax(last);
+  if (!goals.accuracies.empty()) goals.logits = goals.accuracies.front().scores;
+  if (!goals.losses.empty()) goals.logits = source(goals.losses.back());
+  if (phase == caffe::TRAIN) std::erase_if(goals.accuracies, [&](const auto& a) { return a.scores != goals.logits; });
+  goals.wanted.push_back(goals.logits);
+  for (const auto& a : goals.accuracies) goals.wanted.push_back(a.scores);
+  return goals;
+}
+
 cnn::Shape image_shape(const LayerParameter& layer, const DataLayer& data, std::optional<cnn::Shape> image) {
   require(image || data.shape, layer, "the shape of its pictures is not known", "open its source first");
   if (!image) return *data.shape;
@@ -530,7 +574,7 @@ NetParameter in_phase(const NetParameter& net, caffe::Phase phase) {
 DataLayer data_layer(const NetParameter& net, caffe::Phase phase) { return describe(find_data(in_phase(net, phase))); }
 
 Model build(const NetParameter& net, caffe::Phase phase, std::optional<cnn::Shape> image) {
-  NetParameter description = in_phase(net, phase);
+  const NetParameter description = in_phase(net, phase);
   if (description.layer_size() > most_layers) {
     throw std::invalid_argument("the net has " + std::to_string(description.layer_size()) +
                                 " layers; this program takes " + std::to_string(most_layers));
@@ -539,65 +583,38 @@ Model build(const NetParameter& net, caffe::Phase phase, std::optional<cnn::Shap
   require(data.top_size() > 0, data, "it has no top", "name the blob that it fills");
   const DataLayer described = describe(data);
   const Wiring wiring = wire(description, phase, data);
-  Model model{.net = cnn::Net(image_shape(data, described, image), data.top(0)), .data = described};
+  const Goals goals = find_goals(description, phase, wiring);
+  Model model{
+      .net = cnn::Net(image_shape(data, described, image), data.top(0)), .description = description, .data = described};
 
-  std::vector<int> losses, scored, wanted, all;
+  const std::vector<bool> is_needed = needed(wiring, goals.wanted);
+  std::string left_out;
+  Builder builder(model, wiring, phase);
   for (int i = 0; i < description.layer_size(); ++i) {
     const LayerParameter& layer = description.layer(i);
-    if (layer.type() == "SoftmaxWithLoss") losses.push_back(i);
-    if (layer.type() == "Accuracy") scored.push_back(i);
-    if (!is_data(layer) && !is_output(layer) && !passes_on(layer, phase)) all.push_back(i);
-  }
-  const auto source = [&](int i) { return wiring.inputs[static_cast<std::size_t>(i)][0]; };
-  if (losses.size() > 1) {
-    const LayerParameter& second = description.layer(losses[1]);
-    require(phase == caffe::TEST, second, "the net has " + std::to_string(losses.size()) + " losses",
-            "keep one of them");
-    model.notes.push_back("of " + std::to_string(losses.size()) + " losses the last is used");
-  }
-  for (const int i : losses) check_loss(description.layer(i));
-
-  int logits = all.empty() ? image_source : all.back();
-  if (logits >= 0 && description.layer(logits).type() == "Softmax") logits = source(logits);
-  if (!scored.empty()) logits = source(scored.front());
-  if (!losses.empty()) logits = source(losses.back());
-  if (losses.empty() && scored.empty()) {
-    wanted = all;
-  } else {
-    wanted.push_back(logits);
-    if (phase == caffe::TEST) {
-      for (const int i : scored) wanted.push_back(source(i));
-    }
-  }
-
-  const std::vector<bool> is_needed = needed(wiring, wanted);
-  std::string left_out;
-  model.description = std::move(description);
-  Builder builder(model, wiring, phase);
-  for (const int i : all) {
     if (is_needed[static_cast<std::size_t>(i)]) {
       builder.add(i);
-    } else {
-      left_out += " " + model.description.layer(i).name();
+    } else if (!is_data(layer) && !is_output(layer) && !passes_on(layer, phase)) {
+      left_out += " " + layer.name();
     }
   }
-  if (!left_out.empty())
-    model.notes.push_back("neither loss nor accuracy reads these layers, so they are not computed:" + left_out);
   if (model.net.nodes().empty()) throw std::invalid_argument("the net has no layer that computes; give it some");
+  if (!left_out.empty()) model.notes.push_back("not computed, because the scores do not need them:" + left_out);
+  if (goals.losses.size() > 1) {
+    model.notes.push_back("of " + std::to_string(goals.losses.size()) + " losses the last is used");
+  }
 
-  const auto name_of = [&](int i) { return i < 0 ? model.net.input_name() : model.description.layer(i).name(); };
-  if (!losses.empty()) {
-    const LayerParameter& loss = model.description.layer(losses.back());
-    builder.check_scores(loss, logits);
+  const auto name_of = [&](int i) { return i < 0 ? model.net.input_name() : description.layer(i).name(); };
+  model.logits = name_of(goals.logits);
+  if (!goals.losses.empty()) {
+    const LayerParameter& loss = description.layer(goals.losses.back());
+    builder.check_scores(loss, goals.logits);
     model.loss = loss.top_size() > 0 ? loss.top(0) : loss.name();
   }
-  model.logits = name_of(logits);
-  for (const int i : scored) {
-    if (phase == caffe::TRAIN && source(i) != logits) continue;
-    Accuracy a = accuracy(model.description.layer(i));
-    builder.check_scores(model.description.layer(i), source(i));
-    a.input = name_of(source(i));
-    model.accuracies.push_back(std::move(a));
+  for (const auto& [i, scores] : goals.accuracies) {
+    builder.check_scores(description.layer(i), scores);
+    model.accuracies.push_back(accuracy(description.layer(i)));
+    model.accuracies.back().input = name_of(scores);
   }
   return model;
 }

@@ -30,12 +30,15 @@ struct Accuracy {
   int top_k = 1;
 };
 
+/// The net computes the scores that its loss and its accuracies read, and nothing beside them. They stand before a
+/// Softmax that an Accuracy reads, or that ends the net. In the order of the description they come last; with more than
+/// one, net.keep_outputs(true) keeps them all.
 struct Model {
   cnn::Net net;                       // layers have their names; without Data, Split, losses and accuracies, and
                                       // without Dropout outside of training
   caffe::NetParameter description{};  // the layers of this phase
   DataLayer data{};
-  std::string logits{};  // the layer that the loss, or else the first Accuracy or the last Softmax, reads
+  std::string logits{};  // the layer that the loss reads, or else the first Accuracy, or else the last layer
   std::string loss{};    // of its top; empty without a SoftmaxWithLoss
   std::vector<Accuracy> accuracies{};
   std::vector<std::string> notes{};  // what was left out, and why

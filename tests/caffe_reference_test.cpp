@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+// Published nets with their weights beside what other engines compute, in the folder data/ of RISTRETTO_DATA.
+#include "catch.hpp"
+
+#include <build.hpp>
+#include <data.hpp>
+#include <files.hpp>
+#include <quantization.hpp>
+#include <weights.hpp>
+#include <xz_file.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace rt = ristretto;
+using namespace caffe_files;
+
+namespace {
+
+/// The folder of the data, ending in a slash; empty, with a line that says so, without it.
+std::string data_folder() {
+  const char* folder = std::getenv("RISTRETTO_DATA");
+  if (folder != nullptr && *folder != '\0') return std::string(folder) + "/data/";
+  std::puts("skipped: RISTRETTO_DATA does not name the folder of the data");
+  return {};
+}
+
+/// The lines of a table, split at the commas, without the first.
+std::vector<std::vector<std::string>> table(const std::string& path) {
+  std::ifstream in(path);
+  REQUIRE(in);
+  std::vector<std::vector<std::string>> rows;
+  std::string line, field;
+  std::getline(in, line);
+  while (std::getline(in, line)) {
+    std::vector<std::string>& row = rows.emplace_back();
+    std::istringstream fields(line);
+    while (std::getline(fields, field, ',')) row.push_back(field);
+  }
+  return rows;
+}
+
+caffe::NetParameter read_net(const std::string& path) {
+  Warnings warnings;
+  caffe::NetParameter net = caffe_files::read_net(path, warnings);
+  CHECK(to_string(warnings) == "");
+  return net;
+}
+
+Model load(const std::string& net, const std::string& weights, caffe::Phase phase,
+           std::optional<cnn::Shape> image = {}) {
+  Warnings warnings;
+  Model model = build(read_net(net), phase, image);
+  const Unmatched unmatched = load_weights(model, read_weights(weights, warnings));
+  CHECK(to_string(warnings) == "");
+  CHECK(unmatched.of_file.empty());
+  model.net.keep_outputs(true);
+  return model;
+}
+
+/// The largest distance of a net's scores for the first pictures from a table with them in its last columns.
+double distance(Model& model, const cnn::Tensor& in, const std::vector<std::vector<std::string>>& rows) {
+  model.net.forward(in);
+  const cnn::Tensor& found = model.net.output(model.logits);
+  const auto classes = static_cast<std::size_t>(found.shape().image());
+  REQUIRE(rows.size() >= static_cast<std::size_t>(in.shape().N));
+  double largest = 0;
+  for (int n = 0; n < in.shape().N; ++n) {
+    const std::vector<std::string>& row = rows[static_cast<std::size_t>(n)];
+    REQUIRE(row.size() >= classes);
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double d = std::abs(std::stod(row[row.size() - classes + c]) - static_cast<double>(found.image(n)[c]));
+      largest = std::max(largest, std::isnan(d) ? INFINITY : d);
+    }
+  }
+  return largest;
+}
+
+int count_argmax(Model& model, const cnn::Tensor& in, std::size_t first,
+                 const std::vector<std::vector<std::string>>& rows) {
+  model.net.forward(in);
+  const cnn::Tensor& found = model.net.output(model.logits);
+  int equal = 0;
+  for (int n = 0; n < in.shape().N; ++n) {
+    const float* x = found.image(n);
+    equal +=
+        std::stol(rows[first + static_cast<std::size_t>(n)][2]) == std::max_element(x, x + found.shape().image()) - x;
+  }
+  return equal;
+}
+
+}  // namespace
+
+TEST_CASE("all descriptions and solvers are read") {
+  const std::string data = data_folder();
+  if (data.empty()) return;
+  int nets = 0, solvers = 0;
+  Warnings warnings;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(data)) {
+    const std::string path = entry.path().string();
+    if (!path.ends_with(".prototxt")) continue;
+    INFO(path);
+    if (path.find("solver") != std::string::npos) {
+      CHECK(caffe_files::read_solver(path, warnings).has_base_lr());
+      ++solvers;
+    } else {
+      CHECK(caffe_files::read_net(path, warnings).layer_size() > 0);
+      ++nets;
+    }
+  }
+  CHECK(to_string(warnings) == "");
+  std::printf("%d nets, %d solvers\n", nets, solvers);
+  CHECK(nets >= 14);
+  CHECK(solvers >= 12);
+  const auto demo = caffe_files::read_solver(data + "ristretto-demo/solver_finetune.prototxt", warnings);
+  CHECK(demo.type() == "Adam");
+  CHECK(demo.iter_size() == 32);
+}
+
+TEST_CASE("LeNet scores MNIST as published") {
+  const std::string data = data_folder();
+  if (data.empty()) return;
+  const cnn::Dataset mnist =
+      cnn::read_idx(data + "mnist/t10k-images-idx3-ubyte.gz", data + "mnist/t10k-labels-idx1-ubyte.gz");
+  struct Case {
+    const char *weights, *reference;
+    int right;
+  };
+  for (const Case& c : {Case{"lenet_iter_10000", "reference_test.csv", 9909},
+                        Case{"lenet_iter_10000_v1format", "reference_test_v1format.csv", 9905}}) {
+    Model model = load(data + "lenet/lenet_train_test.prototxt", data + "lenet/" + c.weights + ".caffemodel",
+                       caffe::TEST, cnn::Shape{1, 1, 28, 28});
+    CHECK(model.logits == "ip2");
+    REQUIRE(model.data.transform.scale() == 0.00390625f);
+    const auto rows = table(data + "lenet/" + c.reference);
+    REQUIRE(rows.size() == 10000);
+    cnn::Batch batch;
+    std::vector<int> indices(100);
+    int right = 0, equal = 0;
+    double largest = 0;
+    for (std::size_t first = 0; first < 10000; first += 100) {
+      for (std::size_t i = 0; i < 100; ++i) indices[i] = static_cast<int>(first + i);
+      cnn::fill(batch, mnist, indices, {.scale = model.data.transform.scale()});
+      if (first == 0) largest = distance(model, batch.images, rows);
+      equal += count_argmax(model, batch.images, first, rows);
+      right += cnn::count_correct(model.net.output(model.logits), batch.labels);
+    }
+    std::printf("%s: %.2f %%, argmax equal on %d of 10000, logits of 100 within %.2g\n", c.weights, right / 100.0,
+                equal, largest);
+    CHECK(std::abs(right - c.right) <= 2);
+    CHECK(equal >= 9998);
+    CHECK(largest < 1e-4);
+  }
+}
+
+TEST_CASE("cifar10_full scores as published") {
+  const std::string data = data_folder();
+  if (data.empty()) return;
+  const auto bytes = read_xz_file(data + "cifar10/test_batch.bin.xz");
+  cnn::Dataset cifar;
+  cnn::append_cifar10(cifar, bytes, "test_batch");
+  Model model = load(data + "cifar10_full/cifar10_full_train_test.prototxt",
+                     data + "cifar10_full/cifar10_full_iter_70000.caffemodel", caffe::TEST, cnn::Shape{1, 3, 32, 32});
+  CHECK(model.data.transform.mean_file() == "examples/cifar10/mean.binaryproto");
+  const caffe::BlobProto mean = read_blob(data + "cifar10_full/mean.binaryproto");
+  const auto rows = table(data + "cifar10_full/reference_test_full.csv");
+  REQUIRE(rows.size() == 10000);
+  cnn::Batch batch;
+  std::vector<int> indices(100);
+  int right = 0, equal = 0;
+  double largest = 0;
+  for (std::size_t first = 0; first < 10000; first += 100) {
+    for (std::size_t i = 0; i < 100; ++i) indices[i] = static_cast<int>(first + i);
+    cnn::fill(batch, cifar, indices, {.mean = values_of(mean, "mean")});
+    if (first == 0) largest = distance(model, batch.images, rows);
+    equal += count_argmax(model, batch.images, first, rows);
+    right += cnn::count_correct(model.net.output(model.logits), batch.labels);
+  }
+  std::printf("cifar10_full: %.2f %%, argmax equal on %d of 10000, logits of 100 within %.2g\n", right / 100.0, equal,
+              largest);
+  CHECK(std::abs(right - 7941) <= 2);
+  CHECK(equal >= 9998);
+  CHECK(largest < 1e-4);
+}
+
+namespace {
+
+/// Compares the least and the greatest value that every layer has for the first picture, and for all 20.
+double compare_blobs(Model& model, const cnn::Tensor& in, const std::vector<std::vector<std::string>>& rows,
+                     std::size_t columns) {
+  std::vector<cnn::LayerRanges> ranges;
+  model.net.observe(in, ranges);
+  std::map<std::string, std::pair<float, float>> ends;  // of the convolutions, before what works in place behind them
+  for (const cnn::LayerRanges& r : ranges) ends[r.name] = {r.output.min(), r.output.max()};
+  model.net.forward(in);
+  double largest = 0;
+  int compared = 0;
+  for (const std::vector<std::string>& row : rows) {
+    const std::string &name = row[0], &type = row[1];
+    if (type == "Input" || type == "Dropout" || type == "Softmax") continue;
+    INFO(name);
+    if (!ends.contains(name)) {
+      const auto found = model.net.output(name).values();
+      ends[name] = {*std::min_element(found.begin(), found.end()), *std::max_element(found.begin(), found.end())};
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double expected = std::stod(row[columns + i]), found = i == 0 ? ends[name].first : ends[name].second;
+      const double d = std::abs(found - expected) / std::max(1.0, std::abs(expected));
+      largest = std::max(largest, std::isnan(d) ? INFINITY : d);
+    }
+    ++compared;
+  }
+  CHECK(compared >= 60);
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("SqueezeNet computes what the reference computes") {
+  const std::string folder = data_folder();
+  if (folder.empty()) return;
+  const std::string data = folder + "squeezenet/";
+  const auto pixels = read_xz_file(data + "reference_inputs_20x3x227x227_bgr_u8.bin.xz");
+  const cnn::Shape shape{20, 3, 227, 227};
+  REQUIRE(pixels.size() == static_cast<std::size_t>(shape.size()));
+  constexpr float means[] = {104, 117, 123};
+  cnn::Tensor in(shape), one(shape.with_batch(1));
+  for (cnn::Index i = 0; i < in.size(); ++i) in[i] = pixels[static_cast<std::size_t>(i)] - means[i / shape.plane() % 3];
+  std::copy_n(in.data(), one.size(), one.data());
+
+  struct Case {
+    const char *net, *weights, *suffix;
+  };
+  for (const Case& c : {Case{"squeezenet_v1.1", "squeezenet_v1.1", ""},
+                        Case{"squeezenet_v1.0", "squeezenet_v1.0_deepcompression", "_v1.0"}}) {
+    Model model = load(data + c.net + "_deploy.prototxt", data + c.weights + ".caffemodel", caffe::TEST);
+    CHECK(model.logits == "pool10");
+    CHECK(model.net.nodes().back().name == "pool10");
+    auto rows = table(data + "reference_dev_first20" + c.suffix + ".csv");
+    std::erase_if(rows, [](const auto& row) { return row[1] != "logit"; });
+    const double logits = distance(model, in, rows);
+    const auto blobs = table(data + "reference_blobs" + c.suffix + ".csv");
+    const double first = compare_blobs(model, one, blobs, 6), all = compare_blobs(model, in, blobs, 9);
+    std::printf("%s: logits within %.2g, ends of blobs within %.2g of the first picture, %.2g of all 20\n", c.net,
+                logits, first, all);
+    CHECK(logits < 1e-3);
+    CHECK(first < 1e-4);
+    CHECK(all < 1e-4);
+
+    // the description for training and testing is the same net
+    const Model train = build(read_net(data + c.net + "_train_val.prototxt"), caffe::TRAIN, shape);
+    CHECK(train.logits == "pool10");
+    CHECK(train.loss == "loss");
+    Model test = load(data + c.net + "_train_val.prototxt", data + c.weights + ".caffemodel", caffe::TEST, shape);
+    CHECK(test.accuracies.size() == 2);
+    CHECK(distance(test, in, rows) == logits);
+  }
+}
+
+TEST_CASE("Ristretto's own nets name their formats") {
+  const std::string data = data_folder();
+  if (data.empty()) return;
+  const auto golden = read_net(data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt");
+  Model lenet = load(data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt",
+                     data + "lenet/lenet_iter_10000.caffemodel", caffe::TEST, cnn::Shape{1, 1, 28, 28});
+  const auto& conv1 = lenet.net.layer<cnn::Convolution>("conv1").formats;
+  CHECK(conv1.input == rt::AnyFormat(rt::DynamicFixedPoint<>(0, 4)));
+  CHECK(conv1.weight == rt::AnyFormat(rt::DynamicFixedPoint<>(1, 1)));
+  CHECK(conv1.bias == conv1.weight);
+  CHECK(conv1.output == rt::AnyFormat(rt::DynamicFixedPoint<>(2, 2)));
+  CHECK(lenet.net.layer<cnn::InnerProduct>("ip2").formats.output == rt::AnyFormat(rt::DynamicFixedPoint<>(5, -1)));
+
+  // written again, they are the same files
+  const auto rewritten = [](const caffe::NetParameter& net) {
+    std::vector<LayerFormats> formats;
+    for (const caffe::LayerParameter& layer : net.layer()) {
+      if (is_ristretto(layer.type())) formats.push_back({layer.name(), formats_of(layer)});
+    }
+    return to_text(quantized(net, formats, caffe::QuantizationParameter::DYNAMIC_FIXED_POINT));
+  };
+  const auto text = [](const std::string& path) { return read_file(path, 1 << 20); };
+  CHECK(rewritten(golden) == text(data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt"));
+
+  const std::string demo = data + "ristretto-demo/quantized.prototxt";
+  CHECK(rewritten(read_net(demo)) == text(demo));
+  Model squeezenet = load(demo, data + "squeezenet/squeezenet_v1.0_deepcompression.caffemodel", caffe::TEST,
+                          cnn::Shape{1, 3, 227, 227});
+  int layers = 0;
+  squeezenet.net.each_trimmed([&](const cnn::Node&, auto& layer) {
+    layers += layer.formats.input && layer.formats.weight && layer.formats.bias && layer.formats.output;
+  });
+  CHECK(layers == 26);
+  CHECK(build(read_net(demo), caffe::TRAIN, cnn::Shape{1, 3, 227, 227}).loss == "loss");
+  CHECK(squeezenet.data.transform.crop_size() == 227);
+  CHECK(squeezenet.data.transform.mean_value_size() == 3);
+  CHECK(squeezenet.data.batch_size == 25);
+}
