@@ -10,15 +10,17 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "checks.hpp"
 #include "folder.hpp"
 #include "progress.hpp"
 
 using namespace cnn;
 using checks::contains;
 using checks::Folder;
-using checks::message_of;
 
 namespace {
+
+std::string message_of(auto f) { return checks::message_of<std::runtime_error>(f); }
 
 std::string big_endian(std::uint32_t x) {
   return {static_cast<char>(x >> 24), static_cast<char>(x >> 16), static_cast<char>(x >> 8), static_cast<char>(x)};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What tests of files share: a folder of their own, and what an error says.
+// A folder for the files of a test.
 #pragma once
 
 #include <zlib.h>
@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <stdexcept>
 #include <string>
 
 namespace checks {
@@ -35,18 +34,5 @@ struct Folder {
     return file;
   }
 };
-
-/// What the std::runtime_error of f says; empty without one.
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const std::runtime_error& e) {
-    return e.what();
-  }
-  return "";
-}
-
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace checks

@@ -9,14 +9,16 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "checks.hpp"
 #include "folder.hpp"
 #include "sample_files.hpp"
 
 using namespace caffe_files;
 using checks::contains;
-using checks::message_of;
 
 namespace {
+
+std::string message_of(auto f) { return checks::message_of<std::runtime_error>(f); }
 
 Picture decode(const std::string& file, Colours colours = Colours::bgr) {
   return decode_picture({reinterpret_cast<const std::uint8_t*>(file.data()), file.size()}, "NAME", colours);
@@ -42,6 +44,8 @@ int worst_difference(const Picture& p) {
 std::string refusal(const std::string& file) {
   return message_of([&] { decode(file); });
 }
+
+bool accepts(const std::string& file) { return refusal(file) == "nothing thrown"; }
 
 /// A PNG file whose header names another size, with a right checksum.
 std::string png_of_size(std::uint32_t width, std::uint32_t height) {
@@ -187,7 +191,7 @@ TEST_CASE("pictures that are cut short are refused at every length") {
         samples::png(samples::pattern_pixels(1, 24, 24), 24, 24, {PNG_COLOR_TYPE_GRAY, 8, true})}) {
     decode(whole);
     int accepted = 0;
-    for (std::size_t size = 0; size < whole.size(); ++size) accepted += refusal(whole.substr(0, size)).empty();
+    for (std::size_t size = 0; size < whole.size(); ++size) accepted += accepts(whole.substr(0, size));
     CHECK(accepted <= 1);  // libjpeg takes one byte less for the end marker
   }
 }
@@ -203,8 +207,8 @@ TEST_CASE("damaged pictures are refused or decoded, and nothing else") {
       std::string damaged = whole;
       damaged[random() % damaged.size()] = static_cast<char>(random());
       const std::string message = refusal(damaged);
-      ++(message.empty() ? decoded : refused);
-      if (!message.empty() && !contains(message, "NAME: ")) FAIL(message);
+      ++(message == "nothing thrown" ? decoded : refused);
+      if (message != "nothing thrown" && !contains(message, "NAME: ")) FAIL(message);
     }
   }
   CHECK(refused > 500);
@@ -228,7 +232,5 @@ TEST_CASE("a progressive file of endless scans is refused") {
   const std::size_t scan = whole.rfind("\xFF\xDA");
   std::string endless = whole;
   for (int i = 0; i < 200; ++i) endless.insert(scan, whole.substr(scan, whole.size() - scan - 2));
-  const std::string message = refusal(endless);
-  INFO(message);
-  CHECK(!message.empty());
+  CHECK(!accepts(endless));
 }

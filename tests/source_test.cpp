@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "checks.hpp"
 #include "folder.hpp"
 #include "lmdb_file.hpp"
 #include "sample_files.hpp"
@@ -21,10 +22,11 @@
 using namespace caffe_files;
 using checks::contains;
 using checks::Folder;
-using checks::message_of;
 using cnn::Shape;
 
 namespace {
+
+std::string message_of(auto f) { return checks::message_of<std::runtime_error>(f); }
 
 /// The folder of the real data; empty, and a line that says so, without it.
 std::string real_data() {
@@ -52,14 +54,8 @@ std::string read_message(const std::string& spec, const SourceOptions& how = {})
   });
 }
 
-/// What std::invalid_argument says; empty without one.
 std::string complaint(const std::string& spec, const SourceOptions& how = {}) {
-  try {
-    open_source(spec, how);
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "";
+  return checks::message_of<std::invalid_argument>([&] { open_source(spec, how); });
 }
 
 /// A database of 8 pictures of 3 x 6 x 8, with values as in samples::datum.
@@ -284,11 +280,11 @@ TEST_CASE("without a crop the mean of a file is taken off pixel by pixel") {
   CHECK(read_mean(file).shape() == Shape{1, 3, 6, 8});
   CHECK(read_mean(file)[143] == 143);
   caffe::TransformationParameter said;
-  said.set_mean_file("mean.binaryproto");
+  said.set_mean_file(file);
   said.set_scale(2);
   said.set_crop_size(4);
   said.set_mirror(true);
-  const Transform transform = transform_of(said, "data", folder.path.string());
+  const Transform transform = transform_of(said, "data");
   CHECK(transform.scale == 2);
   CHECK(transform.crop_size == 4);
   CHECK(transform.mirror);
@@ -300,22 +296,63 @@ TEST_CASE("without a crop the mean of a file is taken off pixel by pixel") {
   CHECK(read_mean(folder.write("modern", modern.SerializeAsString())).shape() == Shape{1, 3, 6, 8});
 
   const auto refused = [&](const std::string& bytes, const std::string& part) {
-    const std::string message = message_of([&] { read_mean(folder.write("bad", bytes)); });
+    folder.write("bad", bytes);
+    std::string message;
+    try {
+      read_mean(folder / "bad");
+    } catch (const std::exception& e) {
+      message = e.what();
+    }
     INFO(message);
-    CHECK(contains(message, "bad: expected a mean image"));
+    CHECK(contains(message, folder / "bad: "));
     CHECK(contains(message, part));
   };
-  refused("not a blob", "10 other bytes");
-  refused("", "found 0 values and sizes 0 x 0 x 0 x 0");
+  refused("not a blob", "damaged");
+  refused("", "expected a mean image of C x H x W values");
   blob.set_width(7);
-  refused(blob.SerializeAsString(), "found 144 values and sizes 3 x 6 x 7");
+  refused(blob.SerializeAsString(), "144 values");
   blob.set_width(0x7FFFFFFF);
-  refused(blob.SerializeAsString(), "found 144 values");
+  refused(blob.SerializeAsString(), "2147483647");
   blob.set_width(-8);
   refused(blob.SerializeAsString(), "-8");
+  blob.set_width(8);
   blob.set_num(2);
-  refused(blob.SerializeAsString(), "sizes 2 x 3");
-  CHECK(contains(message_of([&] { read_mean(folder / "absent"); }), "cannot be opened"));
+  refused(blob.SerializeAsString(), "found the sizes 2 x 3 x 6 x 8");
+  CHECK_THROWS_AS(read_mean(folder / "absent"), std::runtime_error);
+}
+
+TEST_CASE("what the data layers of a net say") {
+  DataLayer layer{.name = "data", .type = "Data", .source = "train_lmdb", .backend = caffe::DataParameter::LMDB};
+  layer.transform.set_crop_size(4);
+  CHECK(source_of(layer) == "lmdb:train_lmdb");
+  CHECK(options_of(layer, true).training);
+  CHECK(options_of(layer, true).transform.crop_size == 4);
+  CHECK(!options_of(layer, false).colours);
+  layer.transform.set_force_gray(true);
+  CHECK(options_of(layer, false).colours == Colours::grey);
+  layer.transform.clear_force_gray();
+  layer.transform.set_force_color(true);
+  CHECK(options_of(layer, false).colours == Colours::bgr);
+  layer.backend = caffe::DataParameter::LEVELDB;
+  CHECK_THROWS_AS(source_of(layer), std::invalid_argument);
+
+  DataLayer list{.name = "data", .type = "ImageData", .source = "list.txt"};
+  list.images.set_new_height(5);
+  list.images.set_new_width(6);
+  list.images.set_shuffle(true);
+  list.images.set_root_folder("root/");
+  CHECK(source_of(list) == "images:list.txt");
+  const SourceOptions how = options_of(list, false);
+  CHECK(how.new_height == 5);
+  CHECK(how.new_width == 6);
+  CHECK(how.shuffle);
+  CHECK(how.root_folder == "root/");
+  CHECK(how.colours == Colours::bgr);
+  list.images.set_is_color(false);
+  CHECK(options_of(list, false).colours == Colours::grey);
+  list.images.set_new_width(0xFFFFFFFF);
+  CHECK_THROWS_AS(options_of(list, false), std::invalid_argument);
+  CHECK(source_of({.name = "data", .type = "Input"}).empty());
 }
 
 TEST_CASE("specs and options that do not fit are refused with the remedy") {
@@ -480,7 +517,7 @@ TEST_CASE("damaged databases are refused or read, and nothing else") {
   const std::string file = folder / "data.mdb", spec = "lmdb:" + file;
   std::string whole;
   for (const std::uint8_t byte : cnn::read_file(file)) whole.push_back(static_cast<char>(byte));
-  REQUIRE(open_message(spec) == "");
+  REQUIRE(open_message(spec) == "nothing thrown");
 
   for (std::size_t size = 0; size < whole.size(); size += 1000) {
     folder.write("data.mdb", whole.substr(0, size));
@@ -498,7 +535,7 @@ TEST_CASE("damaged databases are refused or read, and nothing else") {
     }
     folder.write("data.mdb", damaged);
     const std::string message = read_message(spec, {.transform = {.crop_size = 1}});
-    refused += !message.empty();
+    refused += message != "nothing thrown";
   }
   CHECK(refused > 60);
 }

@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "check.hpp"
+#include "files.hpp"
 #include "parallel.hpp"
+#include "weights.hpp"
 #include "xz_file.hpp"
 
 namespace caffe_files {
@@ -344,42 +346,57 @@ void Source::read(std::int64_t first, int count, cnn::Batch& batch) {
   });
 }
 
-Transform transform_of(const caffe::TransformationParameter& said, const std::string& layer,
-                       const std::string& folder) {
+std::string source_of(const DataLayer& layer) {
+  if (layer.type == "ImageData") return "images:" + layer.source;
+  if (layer.type != "Data") return "";
+  cnn::check(layer.backend == caffe::DataParameter::LMDB, layer.name, "its backend is LEVELDB, which is not read",
+             "convert the database and write backend: LMDB, or name other data");
+  return "lmdb:" + layer.source;
+}
+
+SourceOptions options_of(const DataLayer& layer, bool training) {
+  SourceOptions how{.transform = transform_of(layer.transform, layer.name), .training = training};
+  if (layer.transform.force_color()) how.colours = Colours::bgr;
+  if (layer.transform.force_gray()) how.colours = Colours::grey;
+  if (layer.type != "ImageData") return how;
+  const caffe::ImageDataParameter& images = layer.images;
+  cnn::check(std::max(images.new_height(), images.new_width()) <= 1 << 20, layer.name,
+             "pictures would be resized to " + std::to_string(images.new_height()) + " x " +
+                 std::to_string(images.new_width()),
+             "choose a smaller new_height and new_width");
+  how.colours = images.is_color() ? Colours::bgr : Colours::grey;
+  how.new_height = static_cast<int>(images.new_height());
+  how.new_width = static_cast<int>(images.new_width());
+  how.shuffle = images.shuffle();
+  how.root_folder = images.root_folder();
+  return how;
+}
+
+Transform transform_of(const caffe::TransformationParameter& said, const std::string& layer) {
   cnn::check(said.crop_size() <= 1 << 20, layer, "crop_size is " + std::to_string(said.crop_size()),
              "choose one of the size of pictures");
+  cnn::check(!said.force_color() || !said.force_gray(), layer, "both force_color and force_gray are set", "set one");
   Transform transform{said.scale(),
                       said.mirror(),
                       static_cast<int>(said.crop_size()),
                       {said.mean_value().begin(), said.mean_value().end()},
                       {}};
-  if (said.has_mean_file()) transform.mean = read_mean((fs::path(folder) / said.mean_file()).string());
+  if (said.has_mean_file()) transform.mean = read_mean(said.mean_file());
   return transform;
 }
 
 cnn::Tensor read_mean(const std::string& path) {
-  const std::vector<std::uint8_t> bytes = cnn::read_file(path);
-  caffe::BlobProto blob;
-  if (!blob.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    fail(path, "expected a mean image, a BlobProto, found " + std::to_string(bytes.size()) + " other bytes");
-  }
-  std::vector<std::int64_t> sizes{blob.num(), blob.channels(), blob.height(), blob.width()};
-  if (blob.has_shape()) sizes.assign(blob.shape().dim().begin(), blob.shape().dim().end());
+  const caffe::BlobProto blob = read_blob(path);
+  std::vector<std::int64_t> sizes(blob.shape().dim().begin(), blob.shape().dim().end());
   while (sizes.size() > 3 && sizes.front() == 1) sizes.erase(sizes.begin());
-  const std::int64_t found = blob.data_size() > 0 ? blob.data_size() : blob.double_data_size();
-  const auto fits = [&](std::int64_t size) { return size > 0 && size <= found; };
-  if (sizes.size() != 3 || !std::all_of(sizes.begin(), sizes.end(), fits) || sizes[0] > found / sizes[1] ||
-      sizes[0] * sizes[1] > found / sizes[2] || sizes[0] * sizes[1] * sizes[2] != found) {
+  if (sizes.size() != 3) {
     std::string text;
     for (const std::int64_t size : sizes) text += (text.empty() ? "" : " x ") + std::to_string(size);
-    fail(path,
-         "expected a mean image of C x H x W values, found " + std::to_string(found) + " values and sizes " + text);
+    fail(path, "expected a mean image of C x H x W values, found the sizes " + (text.empty() ? "of nothing" : text));
   }
+  const std::vector<float> values = values_of(blob, path);  // as many as the sizes say, so that these are ints
   cnn::Tensor mean({1, static_cast<int>(sizes[0]), static_cast<int>(sizes[1]), static_cast<int>(sizes[2])});
-  for (cnn::Index i = 0; i < mean.size(); ++i) {
-    const auto place = static_cast<int>(i);
-    mean[i] = blob.data_size() > 0 ? blob.data(place) : static_cast<float>(blob.double_data(place));
-  }
+  std::copy(values.begin(), values.end(), mean.data());
   return mean;
 }
 

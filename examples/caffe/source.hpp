@@ -2,13 +2,15 @@
 // Where labelled pictures come from, and what is done to them on their way into a net.
 #pragma once
 
+#include <caffe.pb.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "caffe.pb.h"
+#include "build.hpp"
 #include "data.hpp"
 #include "image.hpp"
 #include "lmdb_file.hpp"
@@ -70,9 +72,13 @@ struct Source {
 /// Throws std::invalid_argument for another spec or options that do not fit, std::runtime_error as Source::read.
 Source open_source(const std::string& spec, const SourceOptions& how = {});
 
-/// What a net description says; mean_file is read, from `folder` when its path is relative. `layer` stands in errors.
-Transform transform_of(const caffe::TransformationParameter& said, const std::string& layer,
-                       const std::string& folder = "");
+/// What the data layer of a net names: a spec, empty for a layer of type Input, and how to open it. A mean_file is
+/// read. Throws std::invalid_argument naming the layer.
+std::string source_of(const DataLayer& layer);
+SourceOptions options_of(const DataLayer& layer, bool training);
+
+/// transform_param; a mean_file is read. `layer` stands in errors.
+Transform transform_of(const caffe::TransformationParameter& said, const std::string& layer);
 
 /// (1, C, H, W) from a file with a BlobProto.
 cnn::Tensor read_mean(const std::string& path);
