@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <ristretto/random.hpp>
 #include <vector>
 
 #include "net.hpp"
+#ifdef NET_BENCH_OPENCV
+#include "opencv_net.hpp"
+#endif
 #include "parallel.hpp"
 #include "solver.hpp"
 
@@ -96,27 +101,60 @@ void lenet() {
   set_threads(all);
 }
 
+/// The same net in OpenCV, or a call that does nothing where there is none; it returns the output.
+std::function<std::vector<float>()> peer_of([[maybe_unused]] const cnn::Net& net,
+                                            [[maybe_unused]] const cnn::Tensor& images, [[maybe_unused]] int threads) {
+#ifdef NET_BENCH_OPENCV
+  opencv_threads(threads);
+  return opencv_forward(net, images);
+#else
+  return {};
+#endif
+}
+
+double largest_difference(const cnn::Tensor& a, const std::vector<float>& b) {
+  double largest = a.values().size() == b.size() ? 0 : HUGE_VAL;
+  for (std::size_t i = 0; i < b.size() && largest < HUGE_VAL; ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(a.values()[i]) - static_cast<double>(b[i])));
+  }
+  return largest;
+}
+
 void squeezenet(int batch) {
   const cnn::Tensor images = random_images({batch, 3, 227, 227}, -117);
   const int all = cnn::workers();
-  std::printf("\nSqueezeNet, 227x227, batch %d, images/s\n%-8s %8s %12s %12s %12s\n", batch, "version", "threads",
-              "float", "8 bit", "8 bit/float");
+  for (const auto version : {cnn::SqueezeNet::v1_1, cnn::SqueezeNet::v1_0}) {
+    cnn::squeezenet(version, 1000, 1).forward(images);
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const long peak = usage.ru_maxrss / 1024;
+  double difference = 0;
+  bool has_peer = false;
+  std::printf("\nSqueezeNet, 227x227, batch %d, images/s\n%-8s %8s %12s %12s %12s %12s\n", batch, "version", "threads",
+              "float", "8 bit", "8 bit/float", "OpenCV float");
   for (const auto version : {cnn::SqueezeNet::v1_1, cnn::SqueezeNet::v1_0}) {
     for (const int threads : {all, 1}) {
       set_threads(threads);
       cnn::Net in_float = cnn::squeezenet(version, 1000, 1), trimmed = in_float;
       trim_to_8_bits(trimmed, 9);
-      const auto rates =
-          images_per_second(batch, 0.5, [&] { in_float.forward(images); }, [&] { trimmed.forward(images); });
-      std::printf("%-8s %8d %12.1f %12.1f %12.3f\n", version == cnn::SqueezeNet::v1_1 ? "1.1" : "1.0", threads,
-                  rates[0], rates[1], rates[1] / rates[0]);
+      const auto peer = peer_of(in_float, images, threads);
+      has_peer = static_cast<bool>(peer);
+      if (peer) difference = std::max(difference, largest_difference(in_float.forward(images), peer()));
+      const auto rates = images_per_second(
+          batch, 0.5, [&] { in_float.forward(images); }, [&] { trimmed.forward(images); },
+          [&] {
+            if (peer) peer();
+          });
+      std::printf("%-8s %8d %12.1f %12.1f %12.3f ", version == cnn::SqueezeNet::v1_1 ? "1.1" : "1.0", threads, rates[0],
+                  rates[1], rates[1] / rates[0]);
+      peer ? std::printf("%12.1f\n", rates[2]) : std::printf("%12s\n", "not here");
       std::fflush(stdout);
     }
   }
   set_threads(all);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  std::printf("peak memory of this program %ld MB\n", usage.ru_maxrss / 1024);
+  std::printf("peak memory, OpenCV apart, %ld MB\n", peak);
+  if (has_peer) std::printf("largest difference of an output from OpenCV's: %.2g\n", difference);
 }
 
 }  // namespace
@@ -125,5 +163,5 @@ void squeezenet(int batch) {
 int main(int count, char** arguments) {
   const char* which = count > 1 ? arguments[1] : "";
   if (std::strcmp(which, "squeezenet") != 0) lenet();
-  if (std::strcmp(which, "lenet") != 0) squeezenet(count > 2 ? std::max(1, std::atoi(arguments[2])) : 16);
+  if (std::strcmp(which, "lenet") != 0) squeezenet(count > 2 ? std::max(1, std::atoi(arguments[2])) : 8);
 }

@@ -88,6 +88,8 @@ void im2col(const Windows& w, const Plan& p, const Tile& t, int first_channel, c
     if (s.x.first > 0) std::fill_n(to, s.x.first, 0.0f);
     if (stride == 1) {
       copy(in + s.source + s.x.first, to + s.x.first, s.x.last - s.x.first);
+    } else if (stride == 2) {  // known, so that the loop becomes vectors
+      for (Index i = s.x.first; i < s.x.last; ++i) to[i] = in[s.source + i * 2];
     } else {
       for (Index i = s.x.first; i < s.x.last; ++i) to[i] = in[s.source + i * stride];
     }
