@@ -187,6 +187,12 @@ inline std::string encoded_datum(int label, const std::string& file) {
   return record.SerializeAsString();
 }
 
+/// The key of a record, as Caffe's tools make it.
+inline std::string key(std::size_t record) {
+  std::string digits = std::to_string(record);
+  return std::string(8 - digits.size(), '0') + digits;
+}
+
 /// Makes folder/data.mdb with the keys 00000000, 00000001, ... as Caffe's tools do.
 inline void lmdb(const std::string& folder, const std::vector<std::string>& records, unsigned flags = 0) {
   const auto check = [](int code) {
@@ -201,13 +207,93 @@ inline void lmdb(const std::string& folder, const std::vector<std::string>& reco
   MDB_dbi database{};
   check(mdb_dbi_open(transaction, nullptr, flags, &database));
   for (std::size_t i = 0; i < records.size(); ++i) {
-    char name[32];
-    std::snprintf(name, sizeof name, "%08zu", i);
-    MDB_val key{8, name}, value{records[i].size(), const_cast<char*>(records[i].data())};
-    check(mdb_put(transaction, database, &key, &value, 0));
+    std::string name = key(i);
+    MDB_val record_key{name.size(), name.data()}, value{records[i].size(), const_cast<char*>(records[i].data())};
+    check(mdb_put(transaction, database, &record_key, &value, 0));
   }
   check(mdb_txn_commit(transaction));
   mdb_env_close(environment);
+}
+
+/// A database file with pages of 512 bytes, written without liblmdb: a thirtieth of what that makes of it.
+inline std::string small_lmdb(const std::vector<std::string>& records) {
+  constexpr std::size_t page_size = 512;
+  std::string file(2 * page_size, '\0');
+  const auto put = [&](std::size_t at, std::uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) file[at + static_cast<std::size_t>(i)] = static_cast<char>(value >> 8 * i);
+  };
+  const auto new_page = [&](std::size_t flags, std::size_t pages = 1) {
+    const std::size_t at = file.size();
+    file.resize(at + pages * page_size);
+    put(at, at / page_size, 8);
+    put(at + 10, flags, 2);
+    return at;
+  };
+  struct Node {
+    std::string key, value;
+    std::size_t low = 0, flags = 0;  // size of the value, or page of the child
+  };
+  const auto put_tree_page = [&](std::size_t flags, const std::vector<Node>& nodes) {
+    const std::size_t page = new_page(flags);
+    std::size_t upper = page_size;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const std::string bytes = nodes[i].key + nodes[i].value;
+      upper -= (8 + bytes.size() + 1) / 2 * 2;
+      put(page + 16 + 2 * i, upper, 2);
+      put(page + upper, nodes[i].low, 4);
+      put(page + upper + 4, nodes[i].flags, 2);
+      put(page + upper + 6, nodes[i].key.size(), 2);
+      file.replace(page + upper + 8, bytes.size(), bytes);
+    }
+    put(page + 12, 16 + 2 * nodes.size(), 2);
+    put(page + 14, upper, 2);
+    return page / page_size;
+  };
+
+  std::vector<Node> branches, leaf;
+  const auto end_leaf = [&] {
+    if (leaf.empty()) return;
+    branches.push_back({branches.empty() ? "" : leaf.front().key, "", put_tree_page(2, leaf), 0});
+    leaf.clear();
+  };
+  std::size_t room = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    Node node{key(i), records[i], records[i].size(), 0};
+    if (node.value.size() > 200) {  // in pages of its own
+      const std::size_t pages = (16 + node.value.size() + page_size - 1) / page_size, page = new_page(4, pages);
+      put(page + 12, pages, 4);
+      file.replace(page + 16, node.value.size(), node.value);
+      node.value.assign(8, '\0');
+      node.value[0] = static_cast<char>(page / page_size);
+      node.value[1] = static_cast<char>(page / page_size >> 8);
+      node.flags = 1;
+    }
+    const std::size_t size = 8 + node.key.size() + node.value.size() + 4;
+    if (size > room) end_leaf();
+    room = (leaf.empty() ? page_size - 16 : room) - size;
+    leaf.push_back(node);
+  }
+  end_leaf();
+  const std::size_t root = branches.empty()       ? ~std::size_t{0}
+                           : branches.size() == 1 ? branches.front().low
+                                                  : put_tree_page(1, branches);
+  const std::size_t last_page = file.size() / page_size - 1;
+  for (const std::size_t meta : {std::size_t{0}, page_size}) {
+    put(meta, meta / page_size, 8);
+    put(meta + 10, 8, 2);
+    put(meta + 16, 0xBEEFC0DE, 4);
+    put(meta + 20, 1, 4);
+    put(meta + 32, file.size(), 8);
+    put(meta + 40, page_size, 4);
+    put(meta + 44, 8, 2);
+    put(meta + 80, ~std::uint64_t{0}, 8);
+    put(meta + 94, branches.empty() ? 0 : branches.size() == 1 ? 1 : 2, 2);
+    put(meta + 120, records.size(), 8);
+    put(meta + 128, root, 8);
+    put(meta + 136, last_page, 8);
+    put(meta + 144, meta / page_size, 8);
+  }
+  return file;
 }
 
 }  // namespace samples

@@ -173,6 +173,22 @@ TEST_CASE("a database of many records, with values in pages of their own") {
   CHECK(batch.images[1] == (5 + 690) % 256);
 }
 
+TEST_CASE("databases with small pages") {
+  const Folder folder;
+  for (const int count : {0, 1, 2, 40}) {
+    std::vector<std::string> records = datums(count, 1, 4, 5);
+    for (std::size_t i = 1; i < records.size(); i += 3) records[i] = samples::datum(static_cast<int>(i), 1, 30, 40);
+    const std::string file = folder.write("small.mdb", samples::small_lmdb(records));
+    const LmdbFile database(file);
+    REQUIRE(database.records().size() == records.size());
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      CHECK(database.records()[i].key == samples::key(i));
+      const auto value = database.records()[i].value;
+      CHECK(std::string(value.begin(), value.end()) == records[i]);
+    }
+  }
+}
+
 TEST_CASE("transforms are those of plain loops") {
   const Database database;
   const int H = 6, W = 8;
