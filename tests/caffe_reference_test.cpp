@@ -99,7 +99,7 @@ int count_argmax(Model& model, const cnn::Tensor& in, std::size_t first,
 
 }  // namespace
 
-TEST_CASE("all descriptions and solvers are read") {
+TEST_CASE("all descriptions are built and solvers read") {
   const std::string data = data_folder();
   if (data.empty()) return;
   int nets = 0, solvers = 0;
@@ -112,7 +112,16 @@ TEST_CASE("all descriptions and solvers are read") {
       CHECK(caffe_files::read_solver(path, warnings).has_base_lr());
       ++solvers;
     } else {
-      CHECK(caffe_files::read_net(path, warnings).layer_size() > 0);
+      const caffe::NetParameter net = caffe_files::read_net(path, warnings);
+      const cnn::Shape image = path.find("lenet") != std::string::npos     ? cnn::Shape{1, 1, 28, 28}
+                               : path.find("cifar10") != std::string::npos ? cnn::Shape{1, 3, 32, 32}
+                                                                           : cnn::Shape{1, 3, 227, 227};
+      for (const caffe::Phase phase : {caffe::TEST, caffe::TRAIN}) {
+        Model model = build(net, phase, image);
+        CHECK(model.net.nodes().back().name == model.logits);
+        fill(model, 1);
+        CHECK(load_weights(model, save_weights(model)).of_net.empty());
+      }
       ++nets;
     }
   }

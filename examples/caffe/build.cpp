@@ -420,18 +420,22 @@ void check_shape(const LayerParameter& layer, double values, int H, int W) {
           "its images are too large for this program", "check num_output, stride and the shape of the input");
 }
 
-void set_rates(cnn::Net& net, const LayerParameter& layer) {
-  std::vector<cnn::Parameter*> parameters;
-  net.each_parameter([&](const std::string& name, cnn::Parameter& p) {
-    if (name == layer.name() + ".weight" || name == layer.name() + ".bias") parameters.push_back(&p);
-  });
-  for (int i = 0; i < layer.param_size(); ++i) {
-    require(layer.param(i).name().empty(), layer, "its parameter " + quote(layer.param(i).name()) + " is shared",
-            "remove the name");
-    if (static_cast<std::size_t>(i) >= parameters.size()) continue;  // BatchNorm has three that are not trained
-    parameters[static_cast<std::size_t>(i)]->rate = layer.param(i).lr_mult();
-    parameters[static_cast<std::size_t>(i)]->decay = layer.param(i).decay_mult();
+void set_rates(cnn::Layer& made, const LayerParameter& layer) {
+  for (const caffe::ParamSpec& param : layer.param()) {
+    require(param.name().empty(), layer, "its parameter " + quote(param.name()) + " is shared", "remove the name");
   }
+  const auto set = [&](cnn::Parameter& parameter, int i) {
+    if (i >= layer.param_size()) return;
+    parameter.rate = layer.param(i).lr_mult();
+    parameter.decay = layer.param(i).decay_mult();
+  };
+  const auto visit = [&]<class L>(L& l) {
+    if constexpr (cnn::Trained<L>) {
+      set(l.weight, 0);
+      set(l.bias, 1);
+    }
+  };
+  std::visit(visit, made);
 }
 
 /// Adds the layers one by one.
@@ -451,6 +455,7 @@ class Builder {
       model_.notes.push_back(layer.name() + ": quantization_param is not used by the type " + layer.type());
     }
     cnn::Layer made = make(layer, phase_, model_.notes);
+    set_rates(made, layer);
 
     std::vector<std::string> names;
     cnn::Shape first{};
@@ -470,7 +475,6 @@ class Builder {
     require(out.C > 0 && out.H > 0 && out.W > 0, layer, "its output is " + to_string(out), "give it a larger input");
     check_shape(layer, double(out.image()), out.H, out.W);
     shapes_[i] = out;
-    set_rates(model_.net, layer);
   }
 
   /// The shape that a source of scores has; scores are one number per class.

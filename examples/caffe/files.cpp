@@ -5,6 +5,9 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
+#if GOOGLE_PROTOBUF_VERSION < 4022000
+#include <google/protobuf/stubs/logging.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -13,7 +16,9 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <set>
 #include <stdexcept>
+#include <utility>
 
 namespace caffe_files {
 namespace {
@@ -39,9 +44,13 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-void add_once(std::vector<std::string>& list, std::string entry) {
-  if (std::find(list.begin(), list.end(), entry) == list.end()) list.push_back(std::move(entry));
-}
+#if GOOGLE_PROTOBUF_VERSION < 4022000
+using Quiet = pb::LogSilencer;  // protobuf would print that a name is no UTF-8, which Caffe's files may have
+#else
+struct Quiet {
+  Quiet() {}
+};
+#endif
 
 // ---- Text ----
 
@@ -109,7 +118,7 @@ void parse_text(pb::Message& message, std::string_view text, const std::string& 
     const std::vector<std::string> names = texts_in_quotes(c.message);
     std::string what = c.message;
     if (names.size() == 2) what = names[0].substr(names[0].rfind('.') + 1) + " has no field \"" + names[1] + "\"";
-    add_once(warnings.unknown_fields, place(name, c) + ": " + printable(what));
+    warnings.unknown_fields.push_back(place(name, c) + ": " + printable(what));
   }
 }
 
@@ -158,9 +167,9 @@ class WireCheck {
 
   void unknown(const pb::Descriptor& type, std::uint64_t number) {
     count_part();
-    if (warnings_.unknown_fields.size() >= 10'000) return;
-    add_once(warnings_.unknown_fields,
-             name_ + ": " + std::string(type.name()) + " has no field " + std::to_string(number));
+    if (unknown_.size() >= 10'000 || !unknown_.emplace(&type, number).second) return;
+    warnings_.unknown_fields.push_back(name_ + ": " + std::string(type.name()) + " has no field " +
+                                       std::to_string(number));
   }
 
   void field(const pb::Descriptor& type, std::size_t end, int depth) {
@@ -215,6 +224,7 @@ class WireCheck {
   const std::string& name_;
   Warnings& warnings_;
   std::string path_{};
+  std::set<std::pair<const pb::Descriptor*, std::uint64_t>> unknown_{};
   std::size_t at_ = 0;
   int parts_ = 0;
 };
@@ -451,6 +461,7 @@ void parse_binary(pb::Message& message, std::string_view bytes, const std::strin
   if (bytes.size() > largest_binary) {
     fail(name, "expected at most " + std::to_string(largest_binary) + " bytes, found " + std::to_string(bytes.size()));
   }
+  const Quiet quiet;
   WireCheck(bytes, name, warnings).message(*message.GetDescriptor(), bytes.size());
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     fail(name, "is no " + std::string(message.GetDescriptor()->name()) + "; the file is damaged");
@@ -508,6 +519,7 @@ caffe::SolverState read_solver_state(const std::string& path) {
 }
 
 std::string to_text(const pb::Message& message) {
+  const Quiet quiet;
   pb::TextFormat::Printer printer;
   printer.SetUseUtf8StringEscaping(true);
   std::string text;
@@ -523,6 +535,7 @@ void write_text(const pb::Message& message, const std::string& path) {
 }
 
 void write_binary(const pb::Message& message, const std::string& path) {
+  const Quiet quiet;
   if (message.ByteSizeLong() > largest_binary) {
     fail(path, "cannot hold " + std::to_string(message.ByteSizeLong()) + " bytes; a file of this kind ends at " +
                    std::to_string(largest_binary));

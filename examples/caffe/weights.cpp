@@ -184,15 +184,15 @@ std::vector<float> values_of(const BlobProto& blob, const std::string& name) {
 }
 
 void fill(Model& model, std::uint64_t seed) {
-  for (const LayerParameter& layer : model.description.layer()) {
-    const auto [weight, bias] = fillers(layer);
-    model.net.each_parameter([&](const std::string& name, cnn::Parameter& p) {
-      const bool is_weight = name == layer.name() + ".weight";
-      if (!is_weight && name != layer.name() + ".bias") return;
-      const ristretto::RandomStream random{.seed = seed, .stream = first_values | p.number};
-      Fill(is_weight ? weight : bias, layer.name(), random)(p.edit());
-    });
-  }
+  std::map<std::string, const LayerParameter*> layers;
+  for (const LayerParameter& layer : model.description.layer()) layers[layer.name()] = &layer;
+  model.net.each_parameter([&](const std::string& name, cnn::Parameter& p) {
+    const std::size_t dot = name.rfind('.');
+    const std::string layer = name.substr(0, dot);
+    const auto [weight, bias] = fillers(*layers.at(layer));
+    const ristretto::RandomStream random{.seed = seed, .stream = first_values | p.number};
+    Fill(name.substr(dot) == ".weight" ? weight : bias, layer, random)(p.edit());
+  });
 }
 
 Unmatched load_weights(Model& model, const NetParameter& weights, bool may_miss) {
