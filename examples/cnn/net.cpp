@@ -207,6 +207,7 @@ void Net::plan_memory() {
     places_[i].memory = group.memory;
   }
   memory_.assign(sizes.size(), {});
+  spare_.clear();
 
   for (Place& place : places_) place.kept = !reuse;
   for (std::size_t i = nodes_.size() - 1;; i = static_cast<std::size_t>(nodes_[i].inputs.front())) {
@@ -329,12 +330,31 @@ const Tensor& Net::forward_from(const Cut& cut) {
   return memory_[places_.back().memory].value;
 }
 
+/// Gives a memory without a gradient the spare one that fits best.
+void Net::take_gradient(Memory& memory) {
+  if (memory.has_gradient || spare_.empty()) return;
+  const auto misfit = [&](const Tensor& t) { return std::abs(t.size() - memory.value.size()); };
+  const auto best = std::min_element(spare_.begin(), spare_.end(),
+                                     [&](const Tensor& a, const Tensor& b) { return misfit(a) < misfit(b); });
+  memory.gradient = std::move(*best);
+  spare_.erase(best);
+}
+
 void Net::run_back(std::size_t i) {
-  Node& node = nodes_[i];
   Memory& own = memory_[places_[i].memory];
-  if (!trained_[i]) return;
+  if (trained_[i]) run_back(i, own);
+  if (places_[i].in_place || !own.has_gradient) return;
+  spare_.push_back(std::move(own.gradient));  // nobody needs it any more
+  own.gradient = {};
+  own.has_gradient = false;
+}
+
+void Net::run_back(std::size_t i, Memory& own) {
+  Node& node = nodes_[i];
   if (!own.has_gradient) {  // nobody reads this layer
-    own.gradient = Tensor(own.value.shape());
+    take_gradient(own);
+    own.gradient.resize(own.value.shape());
+    std::fill_n(own.gradient.data(), own.gradient.size(), 0.0f);
     own.has_gradient = true;
   }
   std::visit(
@@ -352,6 +372,7 @@ void Net::run_back(std::size_t i) {
     const bool wanted = input >= 0 && trained_[static_cast<std::size_t>(input)];
     Memory* before = wanted ? &memory_[places_[static_cast<std::size_t>(input)].memory] : nullptr;
     const bool add = wanted && before != &own && before->has_gradient;
+    if (wanted) take_gradient(*before);
     Tensor* din = !wanted ? nullptr : add ? &extra_ : &before->gradient;
 
     const auto concat = [&](Concat& l) {
@@ -381,6 +402,7 @@ void Net::backward(const Tensor& doutput) {
   check(doutput.shape() == last.value.shape(), nodes_.back().name, "its gradient is " + to_string(doutput.shape()),
         "give it " + to_string(last.value.shape()));
   for (Memory& m : memory_) m.has_gradient = false;
+  take_gradient(last);
   last.gradient = doutput;
   last.has_gradient = true;
   for (std::size_t i = nodes_.size(); i-- > 0;) run_back(i);

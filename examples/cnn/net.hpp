@@ -132,6 +132,8 @@ class Net {
   const Relu* fused_relu(std::size_t node) const;
   void run(std::size_t node, const Tensor& in);
   void run_back(std::size_t node);
+  void run_back(std::size_t node, Memory& own);
+  void take_gradient(Memory& memory);
   void save(int node, const Tensor& in, Tensor& value) const;
   void restore(int node, const Tensor& value);
 
@@ -146,8 +148,9 @@ class Net {
   std::vector<bool> trained_{};  // per node: it or a layer before it has parameters
   std::vector<Memory> memory_{};
   Workspace work_{};
-  Tensor input_{};  // of a training pass, for backward
-  Tensor extra_{};  // a gradient before it is added to another
+  Tensor input_{};               // of a training pass, for backward
+  Tensor extra_{};               // a gradient before it is added to another
+  std::vector<Tensor> spare_{};  // memory of gradients that are done
   Phase phase_{};
 };
 

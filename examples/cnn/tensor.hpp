@@ -48,6 +48,11 @@ struct CacheAligned {
   constexpr CacheAligned(const CacheAligned<U>&) noexcept {}
   T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), alignment)); }
   void deallocate(T* p, std::size_t) noexcept { ::operator delete(p, alignment); }
+  /// Elements without a value are left as they are: resize does not write.
+  template <class U>
+  void construct(U* p) noexcept {
+    ::new (static_cast<void*>(p)) U;
+  }
   friend constexpr bool operator==(CacheAligned, CacheAligned) noexcept { return true; }
 };
 
