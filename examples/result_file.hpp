@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The file that a program's --json option names.
+// The file that an option of a program names.
 #pragma once
 
 #include <filesystem>
@@ -11,11 +11,12 @@
 /// that cannot be written is known before the work. No path, no file.
 class ResultFile {
  public:
-  explicit ResultFile(const std::string& path) : path_(path) {
+  explicit ResultFile(const std::string& path, const std::string& option = "--json") : path_(path) {
     if (path.empty()) return;
-    if (std::filesystem::is_directory(path)) throw std::runtime_error("--json: " + path + " is a folder; name a file");
+    if (std::filesystem::is_directory(path))
+      throw std::runtime_error(option + ": " + path + " is a folder; name a file");
     file_.open(unfinished(), std::ios::binary);
-    if (!file_) throw std::runtime_error("--json: " + unfinished() + " cannot be written; is there such a folder?");
+    if (!file_) throw std::runtime_error(option + ": " + unfinished() + " cannot be written; is there such a folder?");
   }
   ResultFile(const ResultFile&) = delete;
   ResultFile& operator=(const ResultFile&) = delete;

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// Options, data and scores.
+#include "common.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include <fmt/format.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "progress.hpp"
+#include "weights.hpp"
+
+namespace tool {
+namespace {
+
+constexpr int usual_batch = 50;  // where neither the net nor --batch_size says one
+constexpr std::string_view sources = "idx:FOLDER, cifar10:FOLDER, images:LIST or lmdb:FOLDER";
+
+template <class Read>
+auto with_warnings(Read read, const std::string& path) {
+  caffe_files::Warnings warnings;
+  auto message = read(path, warnings);
+  if (const std::string text = to_string(warnings); !text.empty()) fmt::print(stderr, "warning: {}\n", text);
+  return message;
+}
+
+/// "conv1, conv2, conv3 and 12 more"
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t most = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) text += (i ? ", " : "") + names[i];
+  return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
+}
+
+}  // namespace
+
+void add_options(CLI::App& command, Options& o) {
+  command.add_option("--data", o.data, fmt::format("pictures in place of the net's source: {}", sources));
+  command.add_option("--mean_file", o.mean_file, "mean image in place of the one that the net names");
+  command.add_option("--batch_size", o.batch_size, "pictures in a batch; by default as the net says")
+      ->check(CLI::Range(1, 1 << 16));
+  command.add_option("--threads", o.threads, "0: one per core")->check(CLI::Range(0, 1024));
+  command.add_option("--seed", o.seed, "of all that is random");
+  command.add_option("--gpu", o.gpu, "accepted and ignored: everything is computed on the host");
+  command.add_option("--json", o.json, "where to write the results as JSON");
+  command.add_option("--csv", o.csv, "where to write the results as CSV");
+  command.add_flag("--quiet", o.quiet, "no progress on stderr");
+}
+
+void start([[maybe_unused]] Options& o) {
+#ifdef _OPENMP
+  if (o.threads == 0) o.threads = omp_get_num_procs();
+  omp_set_num_threads(o.threads);
+#else
+  o.threads = 1;
+#endif
+  if (!o.gpu.empty()) {
+    fmt::print(stderr, "--gpu={}: nets are computed on the host, with {} threads\n", o.gpu, o.threads);
+  }
+}
+
+caffe::NetParameter read_net(const std::string& path) { return with_warnings(caffe_files::read_net, path); }
+caffe::NetParameter read_weights(const std::string& path) { return with_warnings(caffe_files::read_weights, path); }
+caffe::SolverParameter read_solver(const std::string& path) { return with_warnings(caffe_files::read_solver, path); }
+
+Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options& o) {
+  caffe_files::DataLayer layer = caffe_files::data_layer(net, phase);
+  const std::string own = layer.source.empty() ? "" : source_of(layer);
+  if (o.data.empty() && own.empty()) {
+    throw std::invalid_argument(
+        fmt::format("{}: the net names no pictures; name some with --data={}", layer.name, sources));
+  }
+  if (!o.mean_file.empty()) {
+    layer.transform.clear_mean_value();
+    layer.transform.set_mean_file(o.mean_file);
+  }
+  caffe_files::SourceOptions how = options_of(layer, phase == caffe::TRAIN);
+  how.seed = o.seed;
+  const int of_net = layer.batch_size > 0 ? layer.batch_size : usual_batch;
+  const int batch_size = o.batch_size > 0 ? o.batch_size : of_net;
+  if (!o.data.empty()) {
+    how.root_folder.clear();
+    return {caffe_files::open_source(o.data, how), batch_size};
+  }
+  try {
+    return {caffe_files::open_source(own, how), batch_size};
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(fmt::format("{}\n--data={} names other pictures", error.what(), sources));
+  }
+}
+
+caffe_files::Model build(const caffe::NetParameter& net, caffe::Phase phase, const Data& data) {
+  caffe_files::Model model = caffe_files::build(net, phase, data.source.image);
+  for (const std::string& note : model.notes) fmt::print(stderr, "note: {}\n", note);
+  return model;
+}
+
+void load_weights(caffe_files::Model& model, const caffe::NetParameter& weights, const std::string& path) {
+  caffe_files::Unmatched unmatched;
+  try {
+    unmatched = caffe_files::load_weights(model, weights);
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(path + ": " + error.what());
+  }
+  if (unmatched.of_file.empty()) return;
+  fmt::print(stderr, "note: {}: the net has no layers for the weights of {}\n", path, listed(unmatched.of_file));
+}
+
+Tally::Tally(caffe_files::Model& model) : model_(model), correct_(model.accuracies.size()) {
+  const std::string& last = model.net.nodes().back().name;
+  const auto elsewhere = [&](const caffe_files::Accuracy& a) { return a.input != last; };
+  const auto& all = model.accuracies;
+  model.net.keep_outputs(model.logits != last || std::any_of(all.begin(), all.end(), elsewhere));
+}
+
+void Tally::add(std::span<const int> labels) {
+  const auto check = [&](const cnn::Tensor& scores) {
+    const int classes = scores.shape().C;
+    const auto wrong = std::find_if(labels.begin(), labels.end(), [&](int l) { return l < 0 || l >= classes; });
+    if (wrong == labels.end()) return;
+    throw std::runtime_error(fmt::format("picture {}: its label is {}, but the net has the classes 0 to {}",
+                                         pictures_ + (wrong - labels.begin()), *wrong, classes - 1));
+  };
+  for (std::size_t i = 0; i < correct_.size(); ++i) {
+    const caffe_files::Accuracy& a = model_.accuracies[i];
+    const cnn::Tensor& scores = model_.net.output(a.input);
+    check(scores);
+    correct_[i] += cnn::count_correct(scores, labels, a.top_k);
+  }
+  if (!model_.loss.empty()) {
+    const cnn::Tensor& logits = model_.net.output(model_.logits);
+    check(logits);
+    loss_ += softmax_.forward(logits, labels) * static_cast<double>(labels.size());
+  }
+  pictures_ += static_cast<std::int64_t>(labels.size());
+}
+
+Scores Tally::scores() const {
+  Scores s{.pictures = pictures_};
+  const auto count = static_cast<double>(std::max<std::int64_t>(pictures_, 1));
+  for (std::size_t i = 0; i < correct_.size(); ++i) {
+    s.accuracies.push_back({model_.accuracies[i].name, static_cast<double>(correct_[i]) / count});
+  }
+  if (!model_.loss.empty()) s.losses.push_back({model_.loss, loss_ / count});
+  return s;
+}
+
+Part part_of(const Data& data, std::int64_t iterations) {
+  return {.count = iterations > 0 ? iterations * data.batch_size : data.source.size, .batch_size = data.batch_size};
+}
+
+Scores evaluate(caffe_files::Model& model, caffe_files::Source& source, const Part& part, const std::string& title) {
+  std::optional<cnn::Progress> progress;
+  if (!title.empty()) progress.emplace(title, part.count);
+  const auto begin = std::chrono::steady_clock::now();
+  Tally tally(model);
+  cnn::Batch batch;
+  for (std::int64_t done = 0; done < part.count;) {
+    stop_if_interrupted();
+    const int count = static_cast<int>(std::min<std::int64_t>(part.batch_size, part.count - done));
+    source.read(part.first + done, count, batch);
+    model.net.forward(batch.images);
+    tally.add(batch.labels);
+    done += count;
+    if (progress) progress->at(done);
+  }
+  Scores scores = tally.scores();
+  scores.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return scores;
+}
+
+}  // namespace tool

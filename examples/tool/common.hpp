@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// What the commands of the tool share: options, data, scores, interruption.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "build.hpp"
+#include "data.hpp"
+#include "files.hpp"
+#include "layers.hpp"
+#include "source.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace tool {
+
+// Exit codes beside 0, and 130 when interrupted.
+inline constexpr int failed = 1, usage = 2, margin_missed = 3;
+
+// ---- Interruption ----
+
+/// Set by Ctrl-C.
+inline std::atomic<bool>& interrupted() {
+  static std::atomic<bool> flag = false;
+  return flag;
+}
+struct Interrupted {};
+inline void stop_if_interrupted() {
+  if (interrupted()) throw Interrupted{};
+}
+
+// ---- Options ----
+
+/// Of all commands that run a net.
+struct Options {
+  std::string data{}, mean_file{};  // in place of what the net names; empty: what it names
+  int batch_size = 0;               // 0: the net's
+  int threads = 0;                  // 0: one per core
+  std::uint64_t seed = 1;
+  std::string gpu{};
+  std::string json{}, csv{};  // files to write; empty: none
+  bool quiet = false;
+};
+
+void add_options(CLI::App& command, Options& options);
+
+/// Sets the number of threads and says what became of --gpu. The first thing that a command does.
+void start(Options& options);
+
+// ---- Nets and pictures ----
+
+/// caffe_files::read_net, read_weights and read_solver, with their warnings on stderr.
+caffe::NetParameter read_net(const std::string& path);
+caffe::NetParameter read_weights(const std::string& path);
+caffe::SolverParameter read_solver(const std::string& path);
+
+struct Data {
+  caffe_files::Source source;
+  int batch_size = 0;
+};
+
+/// The pictures that --data names, or else the net's data layer of this phase, transformed as that layer says.
+Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options& options);
+
+/// The net of this phase for these pictures; notes go to stderr.
+caffe_files::Model build(const caffe::NetParameter& net, caffe::Phase phase, const Data& data);
+
+/// Copies weights to the layers of the same names, and says on stderr which layers of the file were not needed.
+void load_weights(caffe_files::Model& model, const caffe::NetParameter& weights, const std::string& path);
+
+// ---- Scores ----
+
+struct Score {
+  std::string name{};
+  double value = 0;
+};
+
+/// What a net scored.
+struct Scores {
+  std::int64_t pictures = 0;
+  std::vector<Score> accuracies{};  // shares of the pictures
+  std::vector<Score> losses{};      // one or none: the mean over the pictures
+  double seconds = 0;
+};
+
+/// Adds up scores batch by batch.
+class Tally {
+ public:
+  /// Lets the net keep the outputs that the scores are made from.
+  explicit Tally(caffe_files::Model& model);
+
+  /// Adds those of the net's last forward pass. Throws std::runtime_error for a label beyond the net's classes.
+  void add(std::span<const int> labels);
+  Scores scores() const;
+
+ private:
+  caffe_files::Model& model_;
+  cnn::SoftmaxLoss softmax_{};
+  std::int64_t pictures_ = 0;
+  double loss_ = 0;
+  std::vector<std::int64_t> correct_{};
+};
+
+/// Which pictures are scored.
+struct Part {
+  std::int64_t first = 0, count = 0;
+  int batch_size = 1;
+};
+
+/// So many batches from the first picture on, or all pictures once.
+Part part_of(const Data& data, std::int64_t iterations);
+
+/// Scores a net. No title, no progress. Throws Interrupted.
+Scores evaluate(caffe_files::Model& model, caffe_files::Source& source, const Part& part, const std::string& title);
+
+}  // namespace tool

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// The tool: quantizes, tests, trains and shows nets that Caffe's files describe.
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <fmt/format.h>
+#include <ristretto/config.hpp>
+
+#include "common.hpp"
+#include "inspect.hpp"
+#include "quantize.hpp"
+#include "score.hpp"
+#if __has_include("train.hpp")
+#include "train.hpp"
+#endif
+
+namespace {
+
+/// How many letters must be inserted, removed or replaced.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+struct Command {
+  std::string name;
+  std::function<int()> run;
+};
+
+/// Refuses a first word that is no command, with the one that was probably meant.
+bool knows(const std::vector<Command>& commands, const std::string& word) {
+  std::string names;
+  const Command* closest = nullptr;
+  for (const Command& c : commands) {
+    if (c.name == word) return true;
+    if (!closest || distance(word, c.name) < distance(word, closest->name)) closest = &c;
+    names += (names.empty() ? "" : ", ") + c.name;
+  }
+  fmt::print(stderr, "ristretto: there is no command \"{}\"; did you mean \"{}\"? Commands: {}\n", word, closest->name,
+             names);
+  return false;
+}
+
+int run(const Command& command) {
+  try {
+    return command.run();
+  } catch (const tool::Interrupted&) {
+    fmt::print(stderr, "\nristretto: interrupted\n");
+    return 130;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "ristretto: {}\n", error.what());
+    return tool::failed;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Condenses convolutional networks of Caffe to few bits, scores and fine-tunes them."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", fmt::format("ristretto {}.{}.{}", RISTRETTO_VERSION_MAJOR, RISTRETTO_VERSION_MINOR,
+                                                RISTRETTO_VERSION_PATCH));
+  std::vector<Command> commands{{"quantize", tool::add_quantize(app)},
+                                {"test", tool::add_test(app)},
+#if __has_include("train.hpp")
+                                {"train", tool::add_train(app)},
+#endif
+                                {"inspect", tool::add_inspect(app)}};
+  if (argc > 1 && argv[1][0] != '-' && !knows(commands, argv[1])) return tool::usage;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : tool::usage;
+  }
+  const auto stop = [](int signal) {
+    tool::interrupted() = true;
+    std::signal(signal, SIG_DFL);  // the second time it ends at once
+  };
+  std::signal(SIGINT, stop);
+  std::signal(SIGTERM, stop);
+  const auto chosen =
+      std::find_if(commands.begin(), commands.end(), [&](const Command& c) { return app.got_subcommand(c.name); });
+  return run(*chosen);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// ristretto test.
+#include "score.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "common.hpp"
+#include "result_file.hpp"
+
+namespace tool {
+namespace {
+
+struct TestOptions {
+  std::string model{}, weights{};
+  int iterations = 0;
+  Options common{};
+};
+
+/// As Caffe prints it.
+void print(const Scores& scores) {
+  for (const Score& s : scores.accuracies) fmt::print("{} = {:g}\n", s.name, s.value);
+  for (const Score& s : scores.losses) fmt::print("{} = {:g} (* 1 = {:g} loss)\n", s.name, s.value, s.value);
+}
+
+std::string json_text(const TestOptions& o, const Scores& scores) {
+  nlohmann::ordered_json out{{"command", "test"}, {"model", o.model}, {"weights", o.weights}};
+  out["pictures"] = scores.pictures;
+  out["seconds"] = scores.seconds;
+  out["threads"] = o.common.threads;
+  out["seed"] = o.common.seed;
+  out["scores"] = nlohmann::ordered_json::object();
+  for (const auto* all : {&scores.accuracies, &scores.losses}) {
+    for (const Score& s : *all) out["scores"][s.name] = s.value;
+  }
+  return out.dump(2) + "\n";
+}
+
+std::string csv_text(const Scores& scores) {
+  std::string text = "score,value,pictures\n";
+  for (const auto* all : {&scores.accuracies, &scores.losses}) {
+    for (const Score& s : *all) text += fmt::format("{},{},{}\n", s.name, s.value, scores.pictures);
+  }
+  return text;
+}
+
+int test(TestOptions& o) {
+  start(o.common);
+  ResultFile json(o.common.json), csv(o.common.csv, "--csv");
+  const caffe::NetParameter net = read_net(o.model);
+  Data data = open_data(net, caffe::TEST, o.common);
+  caffe_files::Model model = build(net, caffe::TEST, data);
+  if (model.accuracies.empty() && model.loss.empty()) {
+    throw std::invalid_argument(o.model +
+                                ": the net has neither an Accuracy nor a SoftmaxWithLoss layer for the phase TEST; "
+                                "add one that reads its scores");
+  }
+  load_weights(model, read_weights(o.weights), o.weights);
+  const Part part = part_of(data, o.iterations);
+  const Scores scores = evaluate(model, data.source, part, o.common.quiet ? "" : "test");
+  fmt::print(stderr, "{} pictures, {:.1f} pictures/s\n", scores.pictures,
+             static_cast<double>(scores.pictures) / scores.seconds);
+  print(scores);
+  json.write(json_text(o, scores));
+  csv.write(csv_text(scores));
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> add_test(CLI::App& app) {
+  auto options = std::make_shared<TestOptions>();
+  CLI::App& command = *app.add_subcommand("test", "scores a net");
+  command.add_option("--model", options->model, "description of the net (.prototxt)")->required();
+  command.add_option("--weights", options->weights, "its weights (.caffemodel)")->required();
+  command.add_option("--iterations", options->iterations, "batches to score; by default all pictures")
+      ->check(CLI::Range(1, 1 << 30));
+  add_options(command, options->common);
+  return [options] { return test(*options); };
+}
+
+}  // namespace tool
