@@ -123,7 +123,8 @@ Plan::Plan(const Windows& w, Shape input, Shape output) : in(input), out(output)
   depth = Index{in.C} / w.groups * w.kernel.h * w.kernel.w;
   direct = w.kernel == one && w.stride == one && w.pad == Extent{0, 0} && out.plane() >= target / 8;
   const Index fit = std::max(target / 4, std::min(target, (Index{1} << 18) / depth));
-  images = direct ? 1 : static_cast<int>(std::clamp(fit / out.plane(), Index{1}, Index{in.N}));
+  const Index share = std::max(in.N / 8, 1);  // of a small batch: enough tiles to keep several threads busy
+  images = direct ? 1 : static_cast<int>(std::clamp(fit / out.plane(), Index{1}, share));
   const Index bands = std::clamp((out.plane() + target / 2) / target, Index{1}, Index{out.H});
   rows = static_cast<int>((out.H + bands - 1) / bands);
 }
