@@ -284,6 +284,24 @@ TEST_CASE("what a number looks like is a function of it and the seed") {
   CHECK(orders.size() >= 4);
 }
 
+TEST_CASE("pictures that are kept look like those that are not") {
+  const Folder folder;
+  std::vector<std::string> records = datums(4, 3, 6, 8);
+  records.push_back(samples::datum(4, 3, 9, 9));
+  samples::lmdb(folder.path.string(), records);
+  cnn::Batch expected, batch;
+  for (const std::size_t bytes : {0u, 700u, 800u, 1u << 20}) {  // none; none; all but the last; all
+    Source source = open_source("lmdb:" + folder.path.string(),
+                                {.transform = {.mirror = true, .crop_size = 4}, .training = true, .keep_bytes = bytes});
+    if (bytes == 0) source.read(0, 20, expected);
+    for (const int first : {0, 7}) {  // the second time some are known, some are not, and some come twice
+      source.read(first, 13, batch);
+      CHECK(std::equal(batch.images.data(), batch.images.data() + batch.images.size(), expected.images.image(first)));
+      CHECK(std::equal(batch.labels.begin(), batch.labels.end(), expected.labels.begin() + first));
+    }
+  }
+}
+
 TEST_CASE("without a crop the mean of a file is taken off pixel by pixel") {
   const Folder folder;
   caffe::BlobProto blob;

@@ -57,36 +57,19 @@ std::string quoted(std::string_view text) {
 
 // ---- Pictures of the sources ----
 
-/// One picture before the transform: bytes or, in some records, floats; those of a data set stay where they are.
-struct Raw {
-  cnn::Shape shape{};
-  int label = 0;
-  std::span<const std::uint8_t> bytes{};
-  std::vector<std::uint8_t> own_bytes{};
-  std::vector<float> floats{};
-};
+using Decoded = Source::Decoded;
 
-Raw of_bytes(cnn::Shape shape, int label, std::vector<std::uint8_t> bytes) {
-  Raw raw{shape, label, {}, std::move(bytes), {}};
-  raw.bytes = raw.own_bytes;  // a move of the vector leaves its bytes where they are
-  return raw;
+Decoded decoded(const cnn::Dataset& data, const Source&, std::int64_t i) {
+  const std::uint8_t* from = data.pixels.data() + i * data.shape.image();
+  return {data.shape.with_batch(1), data.labels[static_cast<std::size_t>(i)], {from, from + data.shape.image()}, {}};
 }
 
-Raw raw_picture(const cnn::Dataset& data, const Source&, std::int64_t i) {
-  const cnn::Index image = data.shape.image();
-  return {data.shape.with_batch(1),
-          data.labels[static_cast<std::size_t>(i)],
-          std::span(data.pixels).subspan(static_cast<std::size_t>(i * image), static_cast<std::size_t>(image)),
-          {},
-          {}};
-}
-
-Raw raw_picture(const std::vector<Source::Listed>& list, const Source& source, std::int64_t i) {
+Decoded decoded(const std::vector<Source::Listed>& list, const Source& source, std::int64_t i) {
   const Source::Listed& listed = list[static_cast<std::size_t>(i)];
   try {
     Picture picture = read_picture(listed.path, source.how.colours.value_or(Colours::bgr));
     if (source.how.new_height > 0) picture = resized(picture, source.how.new_height, source.how.new_width);
-    return of_bytes(picture.shape, listed.label, std::move(picture.values));
+    return {picture.shape, listed.label, std::move(picture.values), {}};
   } catch (const std::runtime_error& e) {
     fail(source.name, "line " + std::to_string(listed.line) + ": " + e.what());
   }
@@ -103,7 +86,7 @@ cnn::Shape shape_of(const caffe::Datum& datum, const std::string& name) {
   return {1, datum.channels(), datum.height(), datum.width()};
 }
 
-Raw raw_picture(const LmdbFile& database, const Source& source, std::int64_t i) {
+Decoded decoded(const LmdbFile& database, const Source& source, std::int64_t i) {
   const LmdbFile::Record& record = database.records()[static_cast<std::size_t>(i)];
   const std::string name = source.name + ": record " + std::to_string(i) + ", key " + quoted(record.key);
   caffe::Datum datum;
@@ -116,7 +99,7 @@ Raw raw_picture(const LmdbFile& database, const Source& source, std::int64_t i) 
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(data.data());
   if (datum.encoded()) {
     Picture picture = decode_picture({bytes, data.size()}, name, source.how.colours.value_or(Colours::as_stored));
-    return of_bytes(picture.shape, datum.label(), std::move(picture.values));
+    return {picture.shape, datum.label(), std::move(picture.values), {}};
   }
   const cnn::Shape shape = shape_of(datum, name);
   const bool floats = datum.float_data_size() > 0;
@@ -125,12 +108,12 @@ Raw raw_picture(const LmdbFile& database, const Source& source, std::int64_t i) 
     fail(name, "expected " + std::to_string(shape.image()) + " values, " + size_text(shape) + ", found " +
                    std::to_string(found) + (floats && !data.empty() ? " and bytes beside them" : ""));
   }
-  if (floats) return {shape, datum.label(), {}, {}, {datum.float_data().begin(), datum.float_data().end()}};
-  return of_bytes(shape, datum.label(), {bytes, bytes + data.size()});
+  if (floats) return {shape, datum.label(), {}, {datum.float_data().begin(), datum.float_data().end()}};
+  return {shape, datum.label(), {bytes, bytes + data.size()}, {}};
 }
 
-Raw raw_picture(const Source& source, std::int64_t i) {
-  return std::visit([&](const auto& pictures) { return raw_picture(pictures, source, i); }, source.pictures);
+Decoded decoded(const Source& source, std::int64_t i) {
+  return std::visit([&](const auto& pictures) { return decoded(pictures, source, i); }, source.pictures);
 }
 
 std::string picture_name(const Source& source, std::int64_t i) {
@@ -191,15 +174,12 @@ void check_picture(const Source& source, cnn::Shape shape, std::int64_t i) {
                                     size_text(shape));
 }
 
-void read_one(const Source& source, std::int64_t i, std::int64_t position, float* to, int& label) {
-  const Raw raw = raw_picture(source, i);
-  check_picture(source, raw.shape, i);
-  const Part part = choose_part(source, raw.shape, position);
-  label = raw.label;
-  if (raw.floats.empty()) {
-    apply(source.how.transform, raw.bytes.data(), raw.shape, part, source.image, to);
+void transform_one(const Source& source, const Decoded& picture, std::int64_t position, float* to) {
+  const Part part = choose_part(source, picture.shape, position);
+  if (picture.floats.empty()) {
+    apply(source.how.transform, picture.bytes.data(), picture.shape, part, source.image, to);
   } else {
-    apply(source.how.transform, raw.floats.data(), raw.shape, part, source.image, to);
+    apply(source.how.transform, picture.floats.data(), picture.shape, part, source.image, to);
   }
 }
 
@@ -218,6 +198,12 @@ cnn::Shape transformed(const Transform& transform, cnn::Shape stored, const std:
              "the mean is " + size_text(transform.mean.shape()) + ", pictures are " + size_text(stored),
              "give the mean of pictures of this size");
   return crop == 0 ? stored : cnn::Shape{1, stored.C, crop, crop};
+}
+
+/// Whether the decoded pictures are worth keeping and few enough.
+bool is_small(const Source& source) {
+  const auto most = static_cast<std::int64_t>(source.how.keep_bytes) / source.stored.image();
+  return !std::holds_alternative<cnn::Dataset>(source.pictures) && source.size <= most;
 }
 
 // ---- Opening ----
@@ -319,7 +305,7 @@ Source open_source(const std::string& spec, const SourceOptions& how) {
   source.size = std::visit([](const auto& pictures) { return count(pictures); }, source.pictures);
   if (source.size == 0) fail(spec, "expected pictures, found none");
   if (source.size > std::numeric_limits<int>::max()) fail(spec, "expected fewer than 2^31 pictures, found more");
-  source.stored = raw_picture(source, 0).shape;
+  source.stored = decoded(source, 0).shape;
   source.image = transformed(how.transform, source.stored, spec);
   return source;
 }
@@ -340,10 +326,27 @@ void Source::read(std::int64_t first, int count, cnn::Batch& batch) {
   }
   batch.images.resize(image.with_batch(count));
   batch.labels.resize(indices.size());
+  if (is_small(*this)) kept_.resize(static_cast<std::size_t>(size));
+  std::vector<Decoded> fresh(kept_.empty() ? 0 : indices.size());
   parallel_for_throwing(count, [&](cnn::Index n) {
-    const auto i = static_cast<std::size_t>(n);
-    read_one(*this, indices[i], first + n, batch.images.image(n), batch.labels[i]);
+    const auto at = static_cast<std::size_t>(n), i = static_cast<std::size_t>(indices[at]);
+    const bool known = !kept_.empty() && kept_[i].shape != cnn::Shape{};
+    Decoded own = known ? Decoded{} : decoded(*this, indices[at]);
+    if (!known) check_picture(*this, own.shape, indices[at]);
+    const Decoded& picture = known ? kept_[i] : own;
+    transform_one(*this, picture, first + n, batch.images.image(n));
+    batch.labels[at] = picture.label;
+    if (!known && !fresh.empty()) fresh[at] = std::move(own);
   });
+  for (std::size_t at = 0; at < fresh.size(); ++at) keep(indices[at], fresh[at]);
+}
+
+void Source::keep(std::int64_t i, Decoded& picture) {
+  const std::size_t bytes = picture.bytes.size() + picture.floats.size() * sizeof(float);
+  Decoded& place = kept_[static_cast<std::size_t>(i)];
+  if (bytes == 0 || place.shape != cnn::Shape{} || kept_bytes_ + bytes > how.keep_bytes) return;
+  place = std::move(picture);
+  kept_bytes_ += bytes;
 }
 
 std::string source_of(const DataLayer& layer) {

@@ -30,15 +30,16 @@ struct Transform {
 /// How a source is opened.
 struct SourceOptions {
   Transform transform{};
-  bool training = false;              // chooses the files of idx and cifar10, and a random part of each picture
-  bool shuffle = false;               // an order that is a function of seed and epoch; otherwise that of the source
-  std::uint64_t seed = 0;             // of the order, the parts and the mirroring
-  std::optional<Colours> colours{};   // of files and encoded records; absent: bgr in lists, as_stored in databases
-  int new_height = 0, new_width = 0;  // to which pictures of lists are resized; 0: not
-  std::string root_folder{};          // stands before each path of a list, as Caffe has it; empty: the list's folder
+  bool training = false;               // chooses the files of idx and cifar10, and a random part of each picture
+  bool shuffle = false;                // an order that is a function of seed and epoch; otherwise that of the source
+  std::uint64_t seed = 0;              // of the order, the parts and the mirroring
+  std::optional<Colours> colours{};    // of files and encoded records; absent: bgr in lists, as_stored in databases
+  int new_height = 0, new_width = 0;   // to which pictures of lists are resized; 0: not
+  std::string root_folder{};           // stands before each path of a list, as Caffe has it; empty: the list's folder
+  std::size_t keep_bytes = 128 << 20;  // a source whose decoded pictures are no more is decoded once
 };
 
-/// Labelled pictures, read and decoded batch by batch; only IDX and CIFAR-10 files are kept in memory.
+/// Labelled pictures, read and decoded batch by batch; IDX and CIFAR-10 files, and what keep_bytes allows, are kept.
 struct Source {
   struct Listed {
     std::string path{};
@@ -46,6 +47,14 @@ struct Source {
     std::int64_t line = 0;
   };
   using Pictures = std::variant<cnn::Dataset, std::vector<Listed>, LmdbFile>;
+
+  /// A picture before the transform: bytes or, in some records, floats.
+  struct Decoded {
+    cnn::Shape shape{};
+    int label = 0;
+    std::vector<std::uint8_t> bytes{};
+    std::vector<float> floats{};
+  };
 
   std::string name{};  // what it was opened by
   SourceOptions how{};
@@ -60,8 +69,12 @@ struct Source {
   void read(std::int64_t first, int count, cnn::Batch& batch);
 
  private:
+  void keep(std::int64_t i, Decoded& picture);
+
   std::vector<int> order_{};
   std::optional<std::int64_t> ordered_epoch_{};
+  std::vector<Decoded> kept_{};  // empty, or one for each picture, of no size until it was read
+  std::size_t kept_bytes_ = 0;
 };
 
 /// Opens and reads the first picture:
