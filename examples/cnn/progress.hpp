@@ -69,6 +69,14 @@ class Progress {
     drawn_ = true;
   }
 
+  /// Takes the line away until the next one is drawn, so that other text can stand there.
+  void clear() {
+    if (!redraws_ || !drawn_ || finished_) return;
+    std::fputs("\r\x1b[K", out_);
+    std::fflush(out_);
+    drawn_ = false;
+  }
+
  private:
   using Clock = std::chrono::steady_clock;
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Training: a net, its data, and the nets that test it on the way.
+#pragma once
+
+#include <caffe.pb.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common.hpp"
+#include "snapshot.hpp"
+#include "solver.hpp"
+
+namespace tool {
+
+/// A net that shares the weights of the trained one while it is tested.
+struct Test {
+  caffe_files::Model model;
+  Data data;
+  Part part{};
+};
+
+struct Training {
+  caffe_files::Model model;
+  Data data;
+  cnn::Solver solver{};
+  std::vector<Test> tests{};
+  int batches = 1;  // per iteration
+  bool trim_activations = true;
+  Position position{};
+
+  /// One iteration. Returns its loss. Throws Interrupted between batches, and leaves everything as it was.
+  double step();
+  /// What the nets score with the weights as they are; keeps the best. Without `quiet` progress is on stderr.
+  std::vector<Scores> test(bool quiet);
+  double learning_rate() const;
+  /// Pictures in an iteration.
+  std::int64_t pictures() const { return std::int64_t{batches} * data.batch_size; }
+
+  /// Whether the last test was the best so far.
+  bool last_is_best = false;
+};
+
+}  // namespace tool
