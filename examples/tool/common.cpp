@@ -41,6 +41,14 @@ std::string listed(const std::vector<std::string>& names) {
   return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
 }
 
+void check_labels(const cnn::Tensor& scores, std::span<const int> labels, std::int64_t first_picture) {
+  const int classes = scores.shape().C;
+  const auto wrong = std::find_if(labels.begin(), labels.end(), [&](int l) { return l < 0 || l >= classes; });
+  if (wrong == labels.end()) return;
+  throw std::runtime_error(fmt::format("picture {}: its label is {}, but the net has the classes 0 to {}",
+                                       first_picture + (wrong - labels.begin()), *wrong, classes - 1));
+}
+
 }  // namespace
 
 void add_options(CLI::App& command, Options& o) {
@@ -115,7 +123,16 @@ void load_weights(caffe_files::Model& model, const caffe::NetParameter& weights,
   fmt::print(stderr, "note: {}: the net has no layers for the weights of {}\n", path, listed(unmatched.of_file));
 }
 
-Tally::Tally(caffe_files::Model& model) : model_(model), correct_(model.accuracies.size()) {
+void add_hits(const cnn::Tensor& scores, std::span<const int> labels, int top_k, std::vector<bool>& right) {
+  check_labels(scores, labels, static_cast<std::int64_t>(right.size()));
+  cnn::Tensor one(scores.shape().with_batch(1));
+  for (std::size_t n = 0; n < labels.size(); ++n) {
+    std::copy_n(scores.image(static_cast<cnn::Index>(n)), one.size(), one.data());
+    right.push_back(cnn::count_correct(one, labels.subspan(n, 1), top_k) == 1);
+  }
+}
+
+Tally::Tally(caffe_files::Model& model) : model_(model), right_(model.accuracies.size()) {
   const std::string& last = model.net.nodes().back().name;
   const auto elsewhere = [&](const caffe_files::Accuracy& a) { return a.input != last; };
   const auto& all = model.accuracies;
@@ -123,22 +140,13 @@ Tally::Tally(caffe_files::Model& model) : model_(model), correct_(model.accuraci
 }
 
 void Tally::add(std::span<const int> labels) {
-  const auto check = [&](const cnn::Tensor& scores) {
-    const int classes = scores.shape().C;
-    const auto wrong = std::find_if(labels.begin(), labels.end(), [&](int l) { return l < 0 || l >= classes; });
-    if (wrong == labels.end()) return;
-    throw std::runtime_error(fmt::format("picture {}: its label is {}, but the net has the classes 0 to {}",
-                                         pictures_ + (wrong - labels.begin()), *wrong, classes - 1));
-  };
-  for (std::size_t i = 0; i < correct_.size(); ++i) {
+  for (std::size_t i = 0; i < right_.size(); ++i) {
     const caffe_files::Accuracy& a = model_.accuracies[i];
-    const cnn::Tensor& scores = model_.net.output(a.input);
-    check(scores);
-    correct_[i] += cnn::count_correct(scores, labels, a.top_k);
+    add_hits(model_.net.output(a.input), labels, a.top_k, right_[i]);
   }
   if (!model_.loss.empty()) {
     const cnn::Tensor& logits = model_.net.output(model_.logits);
-    check(logits);
+    check_labels(logits, labels, pictures_);
     loss_ += softmax_.forward(logits, labels) * static_cast<double>(labels.size());
   }
   pictures_ += static_cast<std::int64_t>(labels.size());
@@ -147,8 +155,9 @@ void Tally::add(std::span<const int> labels) {
 Scores Tally::scores() const {
   Scores s{.pictures = pictures_};
   const auto count = static_cast<double>(std::max<std::int64_t>(pictures_, 1));
-  for (std::size_t i = 0; i < correct_.size(); ++i) {
-    s.accuracies.push_back({model_.accuracies[i].name, static_cast<double>(correct_[i]) / count});
+  for (std::size_t i = 0; i < right_.size(); ++i) {
+    const auto correct = std::count(right_[i].begin(), right_[i].end(), true);
+    s.accuracies.push_back({model_.accuracies[i].name, static_cast<double>(correct) / count});
   }
   if (!model_.loss.empty()) s.losses.push_back({model_.loss, loss_ / count});
   return s;

@@ -21,8 +21,8 @@ class App;
 
 namespace tool {
 
-// Exit codes beside 0, and 130 when interrupted.
-inline constexpr int failed = 1, usage = 2, margin_missed = 3;
+// Exit codes beside 0.
+inline constexpr int failed = 1, usage = 2, margin_missed = 3, interrupted_code = 130;
 
 // ---- Interruption ----
 
@@ -90,13 +90,17 @@ struct Scores {
   double seconds = 0;
 };
 
+/// Appends for each picture whether its label is among the k largest scores. Throws std::runtime_error for a label
+/// beyond the net's classes.
+void add_hits(const cnn::Tensor& scores, std::span<const int> labels, int top_k, std::vector<bool>& right);
+
 /// Adds up scores batch by batch.
 class Tally {
  public:
   /// Lets the net keep the outputs that the scores are made from.
   explicit Tally(caffe_files::Model& model);
 
-  /// Adds those of the net's last forward pass. Throws std::runtime_error for a label beyond the net's classes.
+  /// Adds those of the net's last forward pass. Throws as add_hits.
   void add(std::span<const int> labels);
   Scores scores() const;
 
@@ -105,7 +109,7 @@ class Tally {
   cnn::SoftmaxLoss softmax_{};
   std::int64_t pictures_ = 0;
   double loss_ = 0;
-  std::vector<std::int64_t> correct_{};
+  std::vector<std::vector<bool>> right_{};  // of each accuracy
 };
 
 /// Which pictures are scored.

@@ -64,7 +64,7 @@ int run(const Command& command) {
     return command.run();
   } catch (const tool::Interrupted&) {
     fmt::print(stderr, "\nristretto: interrupted\n");
-    return 130;
+    return tool::interrupted_code;
   } catch (const std::exception& error) {
     fmt::print(stderr, "ristretto: {}\n", error.what());
     return tool::failed;

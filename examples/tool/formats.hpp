@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Formats for the layers of a net, from the ranges that they were observed to have.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <ristretto/range.hpp>
+#include <string>
+#include <vector>
+
+#include "common.hpp"
+#include "net.hpp"
+#include "quantization.hpp"
+
+namespace tool {
+
+using caffe_files::TrimmingMode;
+
+/// How formats are chosen.
+struct Rule {
+  TrimmingMode mode = caffe::QuantizationParameter::DYNAMIC_FIXED_POINT;
+  ristretto::RangeRule ranges = ristretto::RangeRule::min_mse;
+
+  bool is_original() const { return ranges == ristretto::RangeRule::ristretto2016; }
+};
+
+const std::map<std::string, TrimmingMode>& trimming_modes();
+const std::map<std::string, ristretto::RangeRule>& range_rules();
+
+/// The name in one of the two.
+template <class Value>
+std::string name_of(const std::map<std::string, Value>& names, Value value) {
+  for (const auto& [name, known] : names) {
+    if (known == value) return name;
+  }
+  return "?";
+}
+
+/// Bit widths of the parts of a net; what is absent stays float. Deconvolutions count as convolutions.
+struct Widths {
+  std::optional<int> conv{}, fc{}, activations{};
+};
+
+/// A layer with weights: what formats are chosen from.
+struct LayerStatistics {
+  std::string name{}, type{};
+  int position = 0;  // in the net
+  bool is_fc = false;
+  long long weights = 0, biases = 0;
+  cnn::LayerRanges ranges{};  // of the output: after the ReLU in place, if one follows
+};
+
+/// What the layers of the net, in float, meet in these pictures.
+std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
+                                     const std::string& title);
+
+/// The formats of each layer for these widths. Weights of the mode INTEGER_POWER_OF_2_WEIGHTS have 4 bits. Throws
+/// std::invalid_argument where there is no format of a width.
+std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
+                                      const Widths& widths);
+
+/// Those of the widths for which all layers have formats.
+std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths);
+
+/// Gives the layers with weights their formats.
+void set_formats(cnn::Net& net, const std::vector<cnn::Formats>& formats);
+
+}  // namespace tool

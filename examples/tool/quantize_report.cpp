@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// ristretto quantize: what it prints and writes.
+#include <algorithm>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "quantize.hpp"
+
+namespace tool {
+namespace {
+
+using caffe::QuantizationParameter;
+using nlohmann::ordered_json;
+
+int bits(const std::optional<int>& width) { return width.value_or(32); }
+
+std::string text(const std::optional<ristretto::AnyFormat>& format) {
+  return format ? ristretto::to_string(*format) : "float";
+}
+
+/// The width that was tried of a part.
+std::optional<int> tried(const TrialRow& t) {
+  if (t.part == "CONV weights") return t.widths.conv;
+  return t.part == "FC weights" ? t.widths.fc : t.widths.activations;
+}
+
+void print_trials(const QuantizeResults& r, std::string_view part) {
+  for (const TrialRow& t : r.trials) {
+    if (t.part == part) fmt::print("{}bit: \t{:g}\n", bits(tried(t)), t.score);
+  }
+}
+
+// ---- The original's summary ----
+
+void print_dynamic_fixed_point(const QuantizeResults& r) {
+  fmt::print("Dynamic fixed point CONV\nweights: \n");
+  print_trials(r, "CONV weights");
+  fmt::print("Dynamic fixed point FC\nweights: \n");
+  print_trials(r, "FC weights");
+  fmt::print("Dynamic fixed point layer\nactivations:\n");
+  print_trials(r, "layer activations");
+  if (!r.chosen) return;
+  fmt::print("Dynamic fixed point net:\n");
+  const Widths& w = r.chosen->widths;
+  fmt::print("{}bit CONV weights,\n{}bit FC weights,\n{}bit layer activations:\n", bits(w.conv), bits(w.fc),
+             bits(w.activations));
+  fmt::print("Accuracy: {:g}\n", r.chosen->score);
+}
+
+void print_summary(const QuantizeOptions& o, const QuantizeResults& r) {
+  const bool powers = o.rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
+  fmt::print("------------------------------\nNetwork accuracy analysis for\n");
+  fmt::print("{}\n", powers ? "Integer-power-of-two weights\nin Convolutional (CONV) and\nfully connected (FC) layers."
+                            : "Convolutional (CONV) and fully\nconnected (FC) layers.");
+  fmt::print("Baseline 32bit float: {:g}\n", *r.baseline);
+  if (o.rule.mode == QuantizationParameter::DYNAMIC_FIXED_POINT) {
+    print_dynamic_fixed_point(r);
+  } else if (powers) {
+    fmt::print("Quantized net:\n");
+    if (r.chosen) fmt::print("4bit: \t{:g}\n", r.chosen->score);
+  } else {
+    fmt::print("Minifloat net:\n");
+    print_trials(r, "net");
+  }
+  fmt::print("Please fine-tune.\n");
+}
+
+// ---- What the original does not say ----
+
+void print_outcome(const QuantizeOptions& o, const QuantizeResults& r) {
+  const TrialRow& chosen = *r.chosen;
+  fmt::print(
+      "\n{}: {:g} of {} pictures, {:+.2f} +- {:.2f} points (one standard error) from float; margin {:g} points\n",
+      to_string(chosen.widths), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error,
+      o.margin);
+  const bool widened = r.alone && r.complete && to_string(r.alone->widths) != to_string(chosen.widths);
+  if (widened) {
+    fmt::print("What each part can bear alone misses the margin together, so that it was widened: {}, {:g}\n",
+               to_string(r.alone->widths), r.alone->score);
+  }
+  if (!chosen.within_margin) fmt::print("The margin is missed.\n");
+}
+
+void print_layers(const QuantizeResults& r) {
+  std::size_t name = 5, width = 7;  // of columns
+  for (const LayerRow& l : r.layers) {
+    name = std::max(name, l.layer.name.size());
+    for (const auto* f : {&l.formats.input, &l.formats.weight, &l.formats.bias, &l.formats.output}) {
+      width = std::max(width, text(*f).size());
+    }
+  }
+  fmt::print("\n{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>17}\n", "layer", "type", "params",
+             "input", "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("n", name),
+             fmt::arg("w", width));
+  double float_bytes = 0, bytes = 0;
+  for (const LayerRow& l : r.layers) {
+    const std::string sqnr = l.formats.weight ? fmt::format("{:.1f} dB", l.weight_sqnr_db) : "-";
+    fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.layer.name,
+               l.layer.is_fc ? "fc" : "conv", l.layer.weights + l.layer.biases, text(l.formats.input),
+               text(l.formats.weight), text(l.formats.bias), text(l.formats.output), sqnr, 100 * l.saturated_in,
+               100 * l.saturated_weight, 100 * l.saturated_out, fmt::arg("n", name), fmt::arg("w", width));
+    float_bytes += l.float_bytes;
+    bytes += l.bytes;
+  }
+  fmt::print(
+      "SQNR is that of the weights. Saturated: how much of input, weights and output, as the net in float has them,\n"
+      "lies beyond the ends of the format. Parameters: {:.0f} -> {:.0f} bytes ({:.1f}x smaller).\n",
+      float_bytes, bytes, float_bytes / bytes);
+}
+
+ordered_json to_json(const Widths& w) {
+  const auto number = [](const std::optional<int>& width) { return width ? ordered_json(*width) : ordered_json(); };
+  return {{"conv_weights", number(w.conv)}, {"fc_weights", number(w.fc)}, {"activations", number(w.activations)}};
+}
+
+ordered_json to_json(const TrialRow& t) {
+  return {{"part", t.part.empty() ? "float" : t.part},
+          {"widths", to_json(t.widths)},
+          {"accuracy", t.score},
+          {"difference", t.loss.value},
+          {"standard_error", t.loss.standard_error},
+          {"within_margin", t.within_margin}};
+}
+
+ordered_json to_json(const LayerRow& l) {
+  return {{"name", l.layer.name},
+          {"type", l.layer.type},
+          {"parameters", l.layer.weights + l.layer.biases},
+          {"input", text(l.formats.input)},
+          {"weight", text(l.formats.weight)},
+          {"bias", text(l.formats.bias)},
+          {"output", text(l.formats.output)},
+          {"max_abs_input", l.layer.ranges.input.max_abs()},
+          {"max_abs_weight", l.layer.ranges.weight.max_abs()},
+          {"max_abs_output", l.layer.ranges.output.max_abs()},
+          {"weight_sqnr_db", l.weight_sqnr_db},
+          {"saturated_input", l.saturated_in},
+          {"saturated_weight", l.saturated_weight},
+          {"saturated_output", l.saturated_out},
+          {"float_bytes", l.float_bytes},
+          {"bytes", l.bytes}};
+}
+
+}  // namespace
+
+std::string to_string(const Widths& w) {
+  return fmt::format("{}bit CONV weights, {}bit FC weights, {}bit layer activations", bits(w.conv), bits(w.fc),
+                     bits(w.activations));
+}
+
+void print_report(const QuantizeOptions& o, const QuantizeResults& r) {
+  if (!r.baseline) return;
+  print_summary(o, r);
+  if (!r.chosen) return;
+  print_outcome(o, r);
+  print_layers(r);
+  fmt::print("ranges {} from {} pictures   seed {}   threads {}   time {:.1f} s\n",
+             name_of(range_rules(), o.rule.ranges), r.range_pictures, o.common.seed, o.common.threads, r.seconds);
+}
+
+std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
+  ordered_json out{{"command", "quantize"},
+                   {"complete", r.complete},
+                   {"model", o.model},
+                   {"weights", o.weights},
+                   {"trimming_mode", name_of(trimming_modes(), o.rule.mode)},
+                   {"ranges", name_of(range_rules(), o.rule.ranges)},
+                   {"range_pictures", r.range_pictures},
+                   {"pictures", r.pictures},
+                   {"error_margin", o.margin},
+                   {"seed", o.common.seed},
+                   {"threads", o.common.threads},
+                   {"seconds", r.seconds},
+                   {"score", r.score_name},
+                   {"baseline", r.baseline ? ordered_json(*r.baseline) : ordered_json()},
+                   {"alone", r.alone ? to_json(*r.alone) : ordered_json()},
+                   {"chosen", r.chosen ? to_json(*r.chosen) : ordered_json()},
+                   {"trials", ordered_json::array()},
+                   {"layers", ordered_json::array()}};
+  for (const TrialRow& t : r.trials) out["trials"].push_back(to_json(t));
+  for (const LayerRow& l : r.layers) out["layers"].push_back(to_json(l));
+  return out.dump(2) + "\n";
+}
+
+std::string csv_text(const QuantizeResults& r) {
+  std::string csv = "part,conv_weights,fc_weights,activations,accuracy,difference,standard_error,within_margin\n";
+  for (const TrialRow& t : r.trials) {
+    csv += fmt::format("{},{},{},{},{},{},{},{}\n", t.part.empty() ? "float" : t.part, bits(t.widths.conv),
+                       bits(t.widths.fc), bits(t.widths.activations), t.score, t.loss.value, t.loss.standard_error,
+                       t.within_margin ? 1 : 0);
+  }
+  return csv;
+}
+
+}  // namespace tool
