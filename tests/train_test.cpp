@@ -314,6 +314,33 @@ TEST_CASE("weights are taken by the names of layers, the rest starts from filler
   CHECK(contains(refusal(tuned), "absent.caffemodel"));
 }
 
+TEST_CASE("two batches of an iteration are one of twice the size") {
+  Place place;
+  std::istringstream lines(small_net(false));
+  std::string net, line;
+  while (std::getline(lines, line)) {  // without what depends on the rest of its batch
+    if (contains(line, "'norm'") && contains(line, "BatchNorm")) continue;
+    if (contains(line, "Dropout")) continue;
+    if (contains(line, "bottom: 'norm'")) line.replace(line.find("bottom: 'norm'"), 14, "bottom: 'conv'");
+    net += line + '\n';
+  }
+  place.folder.write("plain.prototxt", net);
+  const auto losses = [&](const std::string& name, const std::string& iter_size, int batch_size) {
+    TrainOptions o = place.solver(name, sgd + "max_iter: 30 display: 1 iter_size: " + iter_size, "plain.prototxt");
+    o.common.batch_size = batch_size;
+    std::vector<double> found;
+    std::istringstream out(run(o).out);
+    for (std::string text; std::getline(out, text);) {
+      if (contains(text, ", loss = ")) found.push_back(std::stod(text.substr(text.find(", loss = ") + 9)));
+    }
+    return found;
+  };
+  const std::vector<double> a = losses("a", "1", 6), b = losses("b", "2", 3);
+  REQUIRE(a.size() == 30);
+  REQUIRE(b.size() == 30);
+  for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-3));
+}
+
 // ---- What it refuses ----
 
 TEST_CASE("solvers that cannot be run are refused before anything is read") {

@@ -148,6 +148,12 @@ Training prepare(const SolverParameter& s, const TrainOptions& o) {
     throw std::invalid_argument(
         o.solver + ": its net has no SoftmaxWithLoss layer for the phase TRAIN; add one that reads its scores");
   }
+  if (static_cast<double>(s.max_iter()) * s.iter_size() * data.batch_size > 0x1p62) {
+    throw std::invalid_argument(
+        fmt::format("{}: {} iterations of {} batches of {} pictures are more than can be "
+                    "counted; lower max_iter or iter_size",
+                    o.solver, s.max_iter(), s.iter_size(), data.batch_size));
+  }
   Training t{.model = std::move(model), .data = std::move(data), .solver = std::move(solver)};
   t.batches = s.iter_size();
   t.trim_activations = !o.float_activations;
