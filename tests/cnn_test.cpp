@@ -857,6 +857,31 @@ TEST_CASE("a trimmed layer is a float layer on trimmed copies") {
   check_trimmed_layer(InnerProduct{.outputs = 200}, {3, 2, 9, 7});
 }
 
+TEST_CASE("ties go to even or away from zero") {
+  const AnyFormat whole = DynamicFixedPoint<8, 0>{}, fine = DynamicFixedPoint<8, 8>{};
+  Net net({1, 1, 1, 1});
+  net.add("ip", InnerProduct{.outputs = 1, .has_bias = false});
+  auto& ip = net.layer<InnerProduct>("ip");
+  Tensor in({1, 1, 1, 1});
+  const auto output = [&](float x, float w, Formats formats, Ties ties) {
+    ip.weight.edit()[0] = w;
+    in[0] = x;
+    ip.formats = formats;
+    ip.formats.ties = Ties::to_even;
+    net.forward(in);  // leaves a trimmed copy of the weight
+    ip.formats.ties = ties;
+    return net.forward(in)[0];
+  };
+  for (const float sign : {1.0f, -1.0f}) {
+    CHECK(output(sign * 2.5f, 1, {.input = whole}, Ties::to_even) == sign * 2);
+    CHECK(output(sign * 2.5f, 1, {.input = whole}, Ties::away_from_zero) == sign * 3);
+    CHECK(output(1, sign * 2.5f, {.weight = whole}, Ties::to_even) == sign * 2);
+    CHECK(output(1, sign * 2.5f, {.weight = whole}, Ties::away_from_zero) == sign * 3);
+    CHECK(output(1, sign * 2.5f, {.weight = fine, .output = whole}, Ties::to_even) == sign * 2);
+    CHECK(output(1, sign * 2.5f, {.weight = fine, .output = whole}, Ties::away_from_zero) == sign * 3);
+  }
+}
+
 TEST_CASE("training trims parameters stochastically by (seed, tensor, step)") {
   Workspace work;
   InnerProduct layer{.outputs = 10};

@@ -41,8 +41,8 @@ void Deconvolution::forward(const Tensor& in, Tensor& out, Pass& pass) {
   const Plan p(windows, output_shape(in.shape()), in.shape());
   out.resize(p.in);
   reserve(*pass.work, p);
-  weight.prepare(formats.weight, pass.phase, formats.rounding);
-  if (has_bias) bias.prepare(formats.bias, pass.phase, formats.rounding);
+  weight.prepare(formats.weight, pass.phase, formats.rounding, formats.ties);
+  if (has_bias) bias.prepare(formats.bias, pass.phase, formats.rounding, formats.ties);
   const Index C = p.out.C / groups;
   const View w(weight.in_use().data(), p.out.C, p.depth);
   const float* x = trimmed_input(in, formats, pass);

@@ -5,8 +5,16 @@
 #include <ristretto/span.hpp>
 
 #include "parallel.hpp"
+#include "parameter.hpp"
 
 namespace cnn {
+
+/// f(round) with the library's rounding.
+template <class F>
+void to_nearest(Ties ties, F&& f) {
+  if (ties == Ties::away_from_zero) return f(ristretto::RoundNearestAway{});
+  f(ristretto::RoundNearest{});
+}
 
 /// to = from, trimmed, in its shape. Each thread gives its pieces their place in the tensor, so the bits do not depend
 /// on their number. Below 2^16 floats, where threads cost more than they gain, the caller works alone.

@@ -18,17 +18,19 @@ float uniform(const ristretto::RandomStream& random, Index i) {
 
 }  // namespace
 
-void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase, Rounding in_training) {
+void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase, Rounding in_training,
+                        Ties ties) {
   const bool stochastic = phase.training && in_training == Rounding::stochastic;
   uses_copy_ = format.has_value();
-  if (!format || (!stochastic && trimmed_to_ == format)) return;
+  if (!format || (!stochastic && trimmed_to_ == format && ties_ == ties)) return;
   if (stochastic) {
     const auto random = ristretto::shadow_stream(phase.seed, number, phase.step);
     parallel_trim(value_, trimmed_, *format, ristretto::RoundStochastic<>{random});
     trimmed_to_.reset();
   } else {
-    parallel_trim(value_, trimmed_, *format, ristretto::RoundNearest{});
+    to_nearest(ties, [&](const auto& round) { parallel_trim(value_, trimmed_, *format, round); });
     trimmed_to_ = format;
+    ties_ = ties;
   }
 }
 

@@ -23,10 +23,14 @@ struct Phase {
 /// How parameters are rounded in training; in inference it is always to nearest.
 enum class Rounding { nearest, stochastic };
 
+/// Where numbers midway between two of a format go, when they are rounded to nearest.
+enum class Ties { to_even, away_from_zero };
+
 /// The formats of one layer; what is absent stays float. Each trims a copy, never the tensor itself.
 struct Formats {
   std::optional<ristretto::AnyFormat> input{}, weight{}, bias{}, output{};
   Rounding rounding = Rounding::stochastic;
+  Ties ties = Ties::to_even;
 
   friend bool operator==(const Formats&, const Formats&) = default;
 };
@@ -49,7 +53,7 @@ class Parameter {
   /// Makes the copy that in_use() returns: once per value and format, but at each call when it is rounded
   /// stochastically, in training.
   void prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase,
-               Rounding in_training = Rounding::stochastic);
+               Rounding in_training = Rounding::stochastic, Ties ties = Ties::to_even);
   /// What the layer computes with since the last prepare(): the trimmed copy, or value() without a format.
   const Tensor& in_use() const noexcept { return uses_copy_ ? trimmed_ : value_; }
 
@@ -57,6 +61,7 @@ class Parameter {
   Tensor value_{};
   Tensor trimmed_{};
   std::optional<ristretto::AnyFormat> trimmed_to_{};  // absent: the copy is out of date, or stochastic
+  Ties ties_ = Ties::to_even;                         // of that copy
   bool uses_copy_ = false;
 };
 

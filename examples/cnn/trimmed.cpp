@@ -53,14 +53,15 @@ void setup_parameter(std::string_view layer, std::string_view what, Parameter& p
 const float* trimmed_input(const Tensor& in, const Formats& formats, Pass& pass) {
   const auto format = active(formats.input, pass.phase);
   if (!format) return in.data();
-  parallel_trim(in, pass.work->input, *format, ristretto::RoundNearest{});
+  to_nearest(formats.ties, [&](const auto& round) { parallel_trim(in, pass.work->input, *format, round); });
   return pass.work->input.data();
 }
 
 void finish_rows(Matrix<float> y, const Formats& formats, const Pass& pass) {
   const auto format = active(formats.output, pass.phase);
   const auto finish = [&](float* p, Index n) {
-    if (format) ristretto::trim(std::span(p, static_cast<std::size_t>(n)), *format, ristretto::RoundNearest{});
+    const std::span values(p, static_cast<std::size_t>(n));
+    if (format) to_nearest(formats.ties, [&](const auto& round) { ristretto::trim(values, *format, round); });
     if (pass.relu) relu_values(*pass.relu, p, p, n);
   };
   if (y.stride == y.cols) return finish(y.data, y.rows * y.cols);

@@ -164,7 +164,12 @@ Scores Tally::scores() const {
 }
 
 Part part_of(const Data& data, std::int64_t iterations) {
-  return {.count = iterations > 0 ? iterations * data.batch_size : data.source.size, .batch_size = data.batch_size};
+  const std::int64_t size = data.source.size, asked = iterations > 0 ? iterations * data.batch_size : size;
+  if (asked > size) {
+    fmt::print(stderr, "note: {} batches of {} are {} pictures, but {} has {}: each is scored once\n", iterations,
+               data.batch_size, asked, data.source.name, size);
+  }
+  return {.count = std::min(asked, size), .batch_size = data.batch_size};
 }
 
 Scores evaluate(caffe_files::Model& model, caffe_files::Source& source, const Part& part, const std::string& title) {

@@ -118,7 +118,7 @@ struct Part {
   int batch_size = 1;
 };
 
-/// So many batches from the first picture on, or all pictures once.
+/// So many batches from the first picture on, or all pictures; none twice, which stderr is told.
 Part part_of(const Data& data, std::int64_t iterations);
 
 /// Scores a net. No title, no progress. Throws Interrupted.

@@ -17,8 +17,7 @@ namespace {
 namespace rt = ristretto;
 using caffe::QuantizationParameter;
 
-constexpr int power_of_two_bits = 4;  // of weights
-constexpr int least_bias_bits = 8;    // the original trims biases in the format of the weights
+constexpr int least_bias_bits = 8;  // the original trims biases in the format of the weights
 
 enum class Tensor { weight, bias, activation };
 
@@ -67,12 +66,10 @@ std::optional<rt::AnyFormat> bias_format(const LayerStatistics& layer, const Rul
 }
 
 cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const Widths& widths) {
-  cnn::Formats f;
-  const bool powers = rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
+  cnn::Formats f{.ties = rule.ties};
   if (const auto width = layer.is_fc ? widths.fc : widths.conv) {
-    const int bits = powers ? power_of_two_bits : *width;
-    f.weight = format_for(rule, bits, Tensor::weight, layer.ranges.weight);
-    f.bias = bias_format(layer, rule, bits, *f.weight);
+    f.weight = format_for(rule, *width, Tensor::weight, layer.ranges.weight);
+    f.bias = bias_format(layer, rule, *width, *f.weight);
   }
   if (widths.activations) {
     f.input = format_for(rule, *widths.activations, Tensor::activation, layer.ranges.input);
@@ -131,6 +128,12 @@ const std::map<std::string, rt::RangeRule>& range_rules() {
   return rules;
 }
 
+const std::map<std::string, cnn::Ties>& tie_rules() {
+  static const std::map<std::string, cnn::Ties> rules{{"even", cnn::Ties::to_even},
+                                                      {"away", cnn::Ties::away_from_zero}};
+  return rules;
+}
+
 std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
                                      const std::string& title) {
   std::optional<cnn::Progress> progress;
@@ -160,7 +163,8 @@ std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers
   if (rule.mode == QuantizationParameter::MINIFLOAT && rule.is_original()) {
     if (!widths.activations) return std::vector<cnn::Formats>(layers.size());
     const rt::AnyFormat one = original_minifloat(layers, *widths.activations);
-    return std::vector<cnn::Formats>(layers.size(), {.input = one, .weight = one, .bias = one, .output = one});
+    return std::vector<cnn::Formats>(layers.size(),
+                                     {.input = one, .weight = one, .bias = one, .output = one, .ties = rule.ties});
   }
   for (const LayerStatistics& layer : layers) {
     try {
@@ -179,9 +183,11 @@ std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule
     range->observe(std::vector<float>{-1, 1});
   }
   const bool minifloat = rule.mode == QuantizationParameter::MINIFLOAT;
+  const bool powers = rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
   std::erase_if(widths, [&](int bits) {
     try {
-      formats_for(minifloat && rule.is_original() ? layers : samples, rule, {bits, bits, bits});
+      const std::optional<int> weights = powers ? std::nullopt : std::optional(bits);
+      formats_for(minifloat && rule.is_original() ? layers : samples, rule, {weights, weights, bits});
       return false;
     } catch (const std::invalid_argument&) {
       return true;
@@ -193,6 +199,13 @@ std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule
 void set_formats(cnn::Net& net, const std::vector<cnn::Formats>& formats) {
   auto next = formats.begin();
   net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats = *next++; });
+}
+
+void set_ties(cnn::Net& net, cnn::Ties ties) {
+  net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats.ties = ties; });
+  for (const cnn::Node& node : net.nodes()) {
+    if (std::holds_alternative<cnn::Lrn>(node.layer)) net.layer<cnn::Lrn>(node.name).formats.ties = ties;
+  }
 }
 
 }  // namespace tool

@@ -21,11 +21,14 @@ struct Rule {
   TrimmingMode mode = caffe::QuantizationParameter::DYNAMIC_FIXED_POINT;
   ristretto::RangeRule ranges = ristretto::RangeRule::min_mse;
 
+  cnn::Ties ties = cnn::Ties::to_even;
+
   bool is_original() const { return ranges == ristretto::RangeRule::ristretto2016; }
 };
 
 const std::map<std::string, TrimmingMode>& trimming_modes();
 const std::map<std::string, ristretto::RangeRule>& range_rules();
+const std::map<std::string, cnn::Ties>& tie_rules();
 
 /// The name in one of the two.
 template <class Value>
@@ -54,15 +57,18 @@ struct LayerStatistics {
 std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
                                      const std::string& title);
 
-/// The formats of each layer for these widths. Weights of the mode INTEGER_POWER_OF_2_WEIGHTS have 4 bits. Throws
-/// std::invalid_argument where there is no format of a width.
+/// The formats of each layer for these widths. Throws std::invalid_argument where there is no format of a width.
 std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
                                       const Widths& widths);
 
-/// Those of the widths for which all layers have formats.
+/// Those of the widths of which there are formats, for activations and, but for INTEGER_POWER_OF_2_WEIGHTS, for
+/// weights.
 std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths);
 
 /// Gives the layers with weights their formats.
 void set_formats(cnn::Net& net, const std::vector<cnn::Formats>& formats);
+
+/// Lets all layers with formats round so.
+void set_ties(cnn::Net& net, cnn::Ties ties);
 
 }  // namespace tool

@@ -19,9 +19,7 @@
 #include "inspect.hpp"
 #include "quantize.hpp"
 #include "score.hpp"
-#if __has_include("train.hpp")
 #include "train.hpp"
-#endif
 
 namespace {
 
@@ -80,9 +78,7 @@ int main(int argc, char** argv) {
                                                 RISTRETTO_VERSION_PATCH));
   std::vector<Command> commands{{"quantize", tool::add_quantize(app)},
                                 {"test", tool::add_test(app)},
-#if __has_include("train.hpp")
                                 {"train", tool::add_train(app)},
-#endif
                                 {"inspect", tool::add_inspect(app)}};
   if (argc > 1 && argv[1][0] != '-' && !knows(commands, argv[1])) return tool::usage;
   try {

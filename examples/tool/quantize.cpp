@@ -8,11 +8,10 @@
 #include <span>
 #include <stdexcept>
 
-#include <CLI/CLI.hpp>
-
 #include <fmt/format.h>
 #include <ristretto/measure.hpp>
 
+#include "choice.hpp"
 #include "result_file.hpp"
 #include "weights.hpp"
 
@@ -22,7 +21,8 @@ namespace {
 namespace rt = ristretto;
 using caffe::QuantizationParameter;
 
-constexpr int range_batches = 10;  // as the original
+constexpr int range_batches = 10;     // as the original
+constexpr int power_of_two_bits = 4;  // of weights
 constexpr const char* combination = "combination";
 
 /// The net with layers of plain types, and which ones were not.
@@ -64,7 +64,11 @@ LayerRow describe(const LayerStatistics& layer, const cnn::Formats& f, std::span
   row.bytes = static_cast<double>(layer.weights * bits(f.weight) + layer.biases * bits(f.bias)) / 8;
   if (f.weight) {
     std::vector<float> trimmed(weights.begin(), weights.end());
-    rt::trim(std::span<float>(trimmed), *f.weight);
+    if (f.ties == cnn::Ties::away_from_zero) {
+      rt::trim(std::span<float>(trimmed), *f.weight, rt::RoundNearestAway{});
+    } else {
+      rt::trim(std::span<float>(trimmed), *f.weight);
+    }
     const auto m = rt::measure(weights, trimmed, *f.weight);
     row.weight_sqnr_db = m.sqnr_db();
     row.saturated_weight = m.saturated_share();
@@ -83,7 +87,7 @@ class Quantization {
         model_(build(net_, caffe::TEST, data_)) {
     load_weights(model_, read_weights(o.weights), o.weights);
     Data range_data = open_range_data(net_, o);
-    Part seen = part_of(range_data, range_batches);
+    const Part seen{.count = std::int64_t{range_batches} * range_data.batch_size, .batch_size = range_data.batch_size};
     results.range_pictures = seen.count;
     layers_ = observe(model_, range_data.source, seen, o.common.quiet ? "" : "observe ranges");
     if (layers_.empty()) {
@@ -141,10 +145,13 @@ class Quantization {
   }
 
  private:
+  bool has_powers() const { return options_.rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS; }
   bool is_dynamic() const { return options_.rule.mode == QuantizationParameter::DYNAMIC_FIXED_POINT; }
 
   std::vector<rt::Part<int>> parts_to_search() const {
-    const std::vector<int> widths = possible(layers_, options_.rule, options_.widths);
+    const std::vector<int> usual = has_powers() ? std::vector{8} : std::vector{16, 8, 4, 2, 1};
+    const auto& asked = options_.widths.empty() ? usual : options_.widths;
+    const std::vector<int> widths = possible(layers_, options_.rule, asked);
     if (widths.empty()) {
       throw std::invalid_argument("--widths: there are no formats of these widths; choose others");
     }
@@ -153,7 +160,8 @@ class Quantization {
   }
 
   Widths widths_of(const rt::Assignment<int>& a) const {
-    return is_dynamic() ? Widths{a[0], a[1], a[2]} : Widths{a[0], a[0], a[0]};
+    if (is_dynamic()) return {a[0], a[1], a[2]};
+    return has_powers() && a[0] ? Widths{power_of_two_bits, power_of_two_bits, a[0]} : Widths{a[0], a[0], a[0]};
   }
 
   void add(const rt::Trial<int>& trial, const std::vector<rt::Part<int>>& parts) {
@@ -207,6 +215,7 @@ class Quantization {
 
 int quantize(QuantizeOptions& o) {
   start(o.common);
+  o.rule.ties = o.ties.value_or(o.rule.is_original() ? cnn::Ties::away_from_zero : cnn::Ties::to_even);
   ResultFile json(o.common.json), csv(o.common.csv, "--csv"), quantized(o.quantized, "--model_quantized");
   const auto begin = std::chrono::steady_clock::now();
   QuantizeResults results;
@@ -241,18 +250,19 @@ std::function<int()> add_quantize(CLI::App& app) {
   command.add_option("--weights", o.weights, "its weights (.caffemodel)")->required();
   command.add_option("--model_quantized", o.quantized, "where to write the description of the quantized net")
       ->required();
-  command.add_option("--trimming_mode", o.rule.mode, "dynamic_fixed_point, minifloat or integer_power_of_2_weights")
-      ->required()
-      ->transform(CLI::CheckedTransformer(trimming_modes()).description(""));
+  add_choice(command, "--trimming_mode", trimming_modes(), o.rule.mode, "how weights are trimmed")->required();
   command.add_option("--iterations", o.iterations, "batches to score in each trial; by default all pictures")
       ->check(CLI::Range(1, 1 << 30));
-  command.add_option("--error_margin", o.margin, "accuracy that may be lost, in percentage points")
-      ->required()
+  command.add_option("--error_margin", o.margin, "accuracy that may be lost, in percentage points; by default 2")
       ->check(CLI::Range(0.0, 100.0));
-  command.add_option("--ranges", o.rule.ranges, "min_mse, max_abs, percentile or ristretto2016 (the original's rules)")
-      ->transform(CLI::CheckedTransformer(range_rules()).description(""));
+  add_choice(command, "--ranges", range_rules(), o.rule.ranges,
+             "how formats are chosen; by default min_mse; ristretto2016: as the original did");
+  add_choice(command, "--ties", tie_rules(), o.ties,
+             "where numbers midway go; by default even, away with ristretto2016");
   command.add_option("--ranges_data", o.ranges_data, "pictures to observe ranges in; by default those for training");
-  command.add_option("--widths", o.widths, "bit widths to try, widest first; by default 16,8,4,2,1")
+  command
+      .add_option("--widths", o.widths,
+                  "bit widths to try, widest first; by default 16,8,4,2,1, and 8 beside weights that are powers of two")
       ->delimiter(',')
       ->check(CLI::Range(1, 32));
   add_options(command, o.common);

@@ -18,9 +18,10 @@ struct QuantizeOptions {
   std::string model{}, weights{}, quantized{};  // files
   std::string ranges_data{};                    // pictures for the ranges; empty: as --data, for training
   Rule rule{};
+  std::optional<cnn::Ties> ties{};
   int iterations = 0;
-  double margin = 0;  // percentage points
-  std::vector<int> widths{16, 8, 4, 2, 1};
+  double margin = 0;          // percentage points
+  std::vector<int> widths{};  // to try; empty: those of the mode
   Options common{};
 };
 

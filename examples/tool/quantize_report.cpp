@@ -76,9 +76,8 @@ void print_outcome(const QuantizeOptions& o, const QuantizeResults& r) {
       "\n{}: {:g} of {} pictures, {:+.2f} +- {:.2f} points (one standard error) from float; margin {:g} points\n",
       to_string(chosen.widths), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error,
       o.margin);
-  const bool widened = r.alone && r.complete && to_string(r.alone->widths) != to_string(chosen.widths);
-  if (widened) {
-    fmt::print("What each part can bear alone misses the margin together, so that it was widened: {}, {:g}\n",
+  if (r.complete && !r.alone->within_margin && to_string(r.alone->widths) != to_string(chosen.widths)) {
+    fmt::print("What each part can bear alone misses the margin together, so it was widened: {}, {:g}\n",
                to_string(r.alone->widths), r.alone->score);
   }
   if (!chosen.within_margin) fmt::print("The margin is missed.\n");
@@ -157,8 +156,9 @@ void print_report(const QuantizeOptions& o, const QuantizeResults& r) {
   if (!r.chosen) return;
   print_outcome(o, r);
   print_layers(r);
-  fmt::print("ranges {} from {} pictures   seed {}   threads {}   time {:.1f} s\n",
-             name_of(range_rules(), o.rule.ranges), r.range_pictures, o.common.seed, o.common.threads, r.seconds);
+  fmt::print("ranges {} from {} pictures   ties {}   seed {}   threads {}   time {:.1f} s\n",
+             name_of(range_rules(), o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.ties), o.common.seed,
+             o.common.threads, r.seconds);
 }
 
 std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
@@ -169,6 +169,7 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"trimming_mode", name_of(trimming_modes(), o.rule.mode)},
                    {"ranges", name_of(range_rules(), o.rule.ranges)},
                    {"range_pictures", r.range_pictures},
+                   {"ties", name_of(tie_rules(), o.rule.ties)},
                    {"pictures", r.pictures},
                    {"error_margin", o.margin},
                    {"seed", o.common.seed},

@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
 
+#include "choice.hpp"
 #include "common.hpp"
+#include "formats.hpp"
 #include "result_file.hpp"
 
 namespace tool {
@@ -20,6 +21,7 @@ namespace {
 struct TestOptions {
   std::string model{}, weights{};
   int iterations = 0;
+  cnn::Ties ties = cnn::Ties::to_even;
   Options common{};
 };
 
@@ -62,6 +64,7 @@ int test(TestOptions& o) {
                                 "add one that reads its scores");
   }
   load_weights(model, read_weights(o.weights), o.weights);
+  set_ties(model.net, o.ties);
   const Part part = part_of(data, o.iterations);
   const Scores scores = evaluate(model, data.source, part, o.common.quiet ? "" : "test");
   fmt::print(stderr, "{} pictures, {:.1f} pictures/s\n", scores.pictures,
@@ -81,6 +84,7 @@ std::function<int()> add_test(CLI::App& app) {
   command.add_option("--weights", options->weights, "its weights (.caffemodel)")->required();
   command.add_option("--iterations", options->iterations, "batches to score; by default all pictures")
       ->check(CLI::Range(1, 1 << 30));
+  add_choice(command, "--ties", tie_rules(), options->ties, "where numbers midway between two of a format go");
   add_options(command, options->common);
   return [options] { return test(*options); };
 }

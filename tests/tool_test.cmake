@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+# Runs TOOL in FOLDER: on a net of its own and the pictures in DATA or, if PUBLISHED is set, on the published nets in
+# RISTRETTO_DATA.
+cmake_minimum_required(VERSION 3.25)
+
+set(ENV{OMP_WAIT_POLICY} passive)
+file(REMOVE_RECURSE ${FOLDER})
+file(MAKE_DIRECTORY ${FOLDER})
+
+# tool(STATUS ARGUMENT...) leaves what it printed in `out` and `err`.
+function(tool status)
+  execute_process(COMMAND ${TOOL} ${ARGN} WORKING_DIRECTORY ${FOLDER}
+    RESULT_VARIABLE ended OUTPUT_VARIABLE printed ERROR_VARIABLE said TIMEOUT 600)
+  if(NOT ended STREQUAL status)
+    message(FATAL_ERROR "ristretto ${ARGN} ended with ${ended}, expected ${status}:\n${printed}${said}")
+  endif()
+  set(out "${printed}" PARENT_SCOPE)
+  set(err "${said}" PARENT_SCOPE)
+endfunction()
+
+# expect(TEXT WORDS...): all of the words, in this order.
+function(expect text)
+  set(rest "${text}")
+  foreach(words IN LISTS ARGN)
+    string(FIND "${rest}" "${words}" at)
+    if(at LESS 0)
+      message(FATAL_ERROR "expected \"${words}\" in\n${text}")
+    endif()
+    string(SUBSTRING "${rest}" ${at} -1 rest)
+  endforeach()
+endfunction()
+
+# refused(STATUS WORDS ARGUMENT...)
+macro(refused status words)
+  tool(${status} ${ARGN})
+  expect("${out}${err}" "${words}")
+endmacro()
+
+# score_of(FILE NAME...) leaves the number in `score`.
+macro(score_of file)
+  file(READ ${FOLDER}/${file} text)
+  string(JSON score GET "${text}" ${ARGN})
+endmacro()
+
+if(PUBLISHED)
+  include(${CMAKE_CURRENT_LIST_DIR}/tool_published.cmake)
+  return()
+endif()
+
+# ---- Misuse ----
+
+refused(2 "did you mean \"quantize\"" quantise)
+refused(2 "subcommand is required")
+refused(2 "--weights is required" test --model=net.prototxt)
+refused(2 "--trimming_mode" quantize --model=a --weights=b --model_quantized=c --trimming_mode=float --error_margin=1)
+refused(2 "--error_margin" quantize --model=a --weights=b --model_quantized=c --trimming_mode=minifloat --error_margin=-1)
+refused(2 "--iterations" test --model=a --weights=b --iterations=0)
+refused(2 "--colour" test --model=a --weights=b --colour=red)
+refused(1 "nowhere.prototxt" test --model=nowhere.prototxt --weights=nowhere.caffemodel)
+refused(1 "is a folder" inspect --model=net.prototxt --json=${FOLDER})
+
+# ---- A net of our own ----
+
+file(WRITE ${FOLDER}/net.prototxt [[
+name: "tiny"
+layer {
+  name: "data" type: "Data" top: "data" top: "label"
+  transform_param { scale: 0.00390625 }
+  data_param { source: "nowhere_lmdb" batch_size: 50 backend: LMDB }
+}
+layer {
+  name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 8 kernel_size: 5 stride: 2 weight_filler { type: "xavier" } }
+}
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer {
+  name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+  pooling_param { pool: MAX kernel_size: 2 stride: 2 }
+}
+layer {
+  name: "ip1" type: "InnerProduct" bottom: "pool1" top: "ip1"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "accuracy" type: "Accuracy" bottom: "ip1" bottom: "label" top: "accuracy" include { phase: TEST }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "loss" }
+]])
+file(WRITE ${FOLDER}/solver.prototxt [[
+net: "net.prototxt"
+test_iter: 1
+test_interval: 1000
+base_lr: 0.05
+momentum: 0.9
+lr_policy: "fixed"
+max_iter: 150
+snapshot_prefix: "tiny"
+random_seed: 1
+]])
+set(data --data=idx:${DATA})
+tool(0 train --solver=solver.prototxt ${data} --quiet)
+set(net --model=net.prototxt --weights=tiny_iter_150.caffemodel)
+refused(1 "nowhere_lmdb" test ${net})
+refused(1 "--data=idx:FOLDER" test ${net})
+refused(1 "nowhere.caffemodel" test --model=net.prototxt --weights=nowhere.caffemodel ${data})
+refused(1 "unknown source" test ${net} --data=folder)
+refused(1 "cannot be written" test ${net} ${data} --json=nowhere/test.json)
+refused(1 "--csv" test ${net} ${data} --csv=nowhere/test.csv)
+refused(1 "--model_quantized" quantize ${net} ${data} --model_quantized=nowhere/q --trimming_mode=minifloat
+  --error_margin=1)
+
+tool(0 inspect ${net} --data=idx:${DATA} --json=inspect.json --csv=inspect.csv)
+expect("${out}" "conv1" "Convolution" "8x12x12" "208" "28800" "ip1" "2890" "4 bits")
+file(READ ${FOLDER}/inspect.json text)
+string(JSON parameters GET "${text}" layers 3 parameters)
+if(NOT parameters EQUAL 2890)
+  message(FATAL_ERROR "ip1 has ${parameters} parameters:\n${text}")
+endif()
+
+tool(0 test ${net} ${data} --json=two.json --csv=test.csv --threads=2)
+expect("${out}" "accuracy = 0." "loss = ")
+expect("${err}" "2000 pictures, ")
+tool(0 test ${net} ${data} --json=one.json --threads=1 --gpu=0 --quiet)
+expect("${err}" "--gpu=0: nets are computed on the host")
+score_of(two.json scores loss)
+set(two ${score})
+score_of(one.json scores loss)
+if(NOT score STREQUAL two)
+  message(FATAL_ERROR "one thread: loss ${score}, two: ${two}")
+endif()
+score_of(one.json scores accuracy)
+set(accuracy ${score})
+if(score LESS 0.5)
+  message(FATAL_ERROR "the net scores ${score}: it has not learnt anything")
+endif()
+
+set(to --model_quantized=q.prototxt --iterations=20 --error_margin=6)
+foreach(mode dynamic_fixed_point minifloat integer_power_of_2_weights)
+  foreach(ranges min_mse max_abs percentile)
+    tool(0 quantize ${net} ${data} ${to} --trimming_mode=${mode} --ranges=${ranges} --json=q.json --csv=q.csv --quiet)
+    expect("${out}" "Network accuracy analysis for" "Baseline 32bit float: " "Please fine-tune." "SQNR w")
+    score_of(q.json chosen accuracy)
+    set(promised ${score})
+    tool(0 test --model=q.prototxt --weights=tiny_iter_150.caffemodel ${data} --iterations=20 --json=test.json --quiet)
+    score_of(test.json scores accuracy)
+    if(NOT score EQUAL promised)
+      message(FATAL_ERROR "${mode}, ${ranges}: the search found ${promised}, the file scores ${score}")
+    endif()
+  endforeach()
+endforeach()
+
+# Trials of FC weights go on from what the float net left.
+foreach(threads 1 2)
+  tool(0 quantize ${net} ${data} ${to} --trimming_mode=dynamic_fixed_point --csv=q${threads}.csv --threads=${threads}
+    --quiet)
+  file(READ ${FOLDER}/q${threads}.csv trials_${threads})
+endforeach()
+if(NOT trials_1 STREQUAL trials_2)
+  message(FATAL_ERROR "the number of threads changes trials:\n${trials_1}${trials_2}")
+endif()
+tool(3 quantize ${net} ${data} --model_quantized=q.prototxt --error_margin=0.1 --trimming_mode=dynamic_fixed_point
+  --widths=1 --quiet)
+expect("${out}" "1bit CONV weights" "The margin is missed.")
+refused(1 "--widths" quantize ${net} ${data} ${to} --trimming_mode=minifloat --widths=1)
