@@ -2,11 +2,12 @@
 // ristretto quantize: the search.
 #include "quantize.hpp"
 
+#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <ristretto/measure.hpp>
@@ -122,11 +123,19 @@ class Quantization {
     choose(parts);
   }
 
-  /// The best so far, when the search was interrupted: a combination, or else the last part alone that holds the
-  /// margin.
+  /// The best so far, when the search was interrupted: of the trials that hold the margin the one with the fewest bits,
+  /// of parameters first.
   void choose_so_far() {
+    const auto cost = [&](const TrialRow& row) {
+      long long bits = 0;
+      for (const LayerStatistics& l : layers_) {
+        bits += l.weights * (l.is_fc ? row.widths.fc : row.widths.conv).value_or(32);
+      }
+      return std::pair(bits, row.widths.activations.value_or(32));
+    };
     for (const TrialRow& row : results_.trials) {
-      if (row.within_margin && !row.part.empty()) results_.chosen = row;
+      const bool better = !results_.chosen || cost(row) < cost(*results_.chosen);
+      if (row.within_margin && !row.part.empty() && better) results_.chosen = row;
     }
   }
 
