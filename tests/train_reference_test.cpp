@@ -92,13 +92,13 @@ TEST_CASE("LeNet at 2 bits, 4 bits and 4 bits learns from fine-tuning") {
   if (data.empty()) return;
   const checks::Folder folder;
   tool::TrainOptions o;
-  o.solver = folder.write("solver.prototxt",
-                          "test_iter: 100 test_interval: 300 max_iter: 300 base_lr: 0.002 lr_policy: 'poly' power: 1 "
-                          "momentum: 0.9 type: 'SGD' snapshot_prefix: '" +
-                              folder / "lenet" + "'");
+  o.solver = "examples/tool/lenet_finetune_solver.prototxt";
+  o.snapshot_prefix = folder / "lenet";
+  o.max_iter = 300;
   o.model = data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt";
   o.weights = data + "lenet/lenet_iter_10000.caffemodel";
   o.common.data = "idx:" + data + "mnist";
+  o.shuffle = true;
   o.common.quiet = true;
   const std::vector<double> accuracy = numbers(run(o), "output #0: accuracy = ");
   REQUIRE(accuracy.size() == 2);
