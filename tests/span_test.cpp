@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <iterator>
 #include <span>
@@ -39,26 +40,37 @@ const std::vector<float>& inputs() {
   return x;
 }
 
+/// A Trimmer whose type is forgotten, so that what compares with it is compiled once.
+struct AnyTrimmer {
+  template <class F, class R>
+  AnyTrimmer(const rt::Trimmer<F, R>& trimmer)
+      : one([trimmer](float x, std::uint64_t i) { return trimmer(x, i); }),
+        trim([trimmer](std::span<const float> in, std::span<float> out, std::uint64_t first, rt::Stores stores) {
+          rt::trim(in, out, trimmer, first, stores);
+        }) {}
+
+  std::function<float(float, std::uint64_t)> one;
+  std::function<void(std::span<const float>, std::span<float>, std::uint64_t, rt::Stores)> trim;
+};
+
 /// out[k] of the scalar Trimmer for element first + k.
-template <class F, class R>
-std::vector<float> one_by_one(const std::vector<float>& x, const rt::Trimmer<F, R>& trimmer, std::uint64_t first) {
+std::vector<float> one_by_one(const std::vector<float>& x, const AnyTrimmer& trimmer, std::uint64_t first) {
   std::vector<float> out(x.size());
-  for (std::size_t k = 0; k < x.size(); ++k) out[k] = trimmer(x[k], first + k);
+  for (std::size_t k = 0; k < x.size(); ++k) out[k] = trimmer.one(x[k], first + k);
   return out;
 }
 
 constexpr float untouched = -12345.5f;
 
 /// A few thousand floats at once, out of place and in place.
-template <class F, class R>
-void check_whole(checks::Disagreements& found, const std::string& title, const rt::Trimmer<F, R>& trimmer,
+void check_whole(checks::Disagreements& found, const std::string& title, const AnyTrimmer& trimmer,
                  std::uint64_t first) {
   const std::vector<float>& x = inputs();
   const std::vector<float> expected = one_by_one(x, trimmer, first);
   std::vector<float> out(x.size());
-  rt::trim(x, out, trimmer, first);
+  trimmer.trim(x, out, first, rt::Stores::by_size);
   std::vector<float> in_place = x;
-  rt::trim(in_place, trimmer, first);
+  trimmer.trim(in_place, in_place, first, rt::Stores::by_size);
   for (std::size_t k = 0; k < x.size(); ++k) {
     found.compare(title, x[k], out[k], expected[k]);
     found.compare(title + " in place", x[k], in_place[k], expected[k]);
@@ -66,8 +78,7 @@ void check_whole(checks::Disagreements& found, const std::string& title, const r
 }
 
 /// Every offset to 16, every length to 70; what lies around the span is not written.
-template <class F, class R>
-void check_places(checks::Disagreements& found, const std::string& title, const rt::Trimmer<F, R>& trimmer,
+void check_places(checks::Disagreements& found, const std::string& title, const AnyTrimmer& trimmer,
                   std::uint64_t first) {
   constexpr std::size_t around = 16;
   const std::vector<float> x(inputs().begin() + 1200, inputs().begin() + 1200 + 128);
@@ -77,14 +88,16 @@ void check_places(checks::Disagreements& found, const std::string& title, const 
     for (std::size_t length = 0; length <= 70; ++length) {
       std::vector<float> out(length + 2 * around, untouched);
       const std::size_t place = (3 * offset) % around;  // the output is aligned otherwise than the input
-      rt::trim(in.subspan(offset, length), std::span(out).subspan(place, length), trimmer, first + offset);
+      trimmer.trim(in.subspan(offset, length), std::span(out).subspan(place, length), first + offset,
+                   rt::Stores::by_size);
       for (std::size_t k = 0; k < out.size(); ++k) {
         const bool inside = k >= place && k < place + length;
         const std::size_t element = inside ? offset + k - place : 0;
         found.compare(title, x[element], out[k], inside ? expected[element] : untouched);
       }
       std::vector<float> in_place = x;
-      rt::trim(std::span(in_place).subspan(offset, length), trimmer, first + offset);
+      const std::span<float> piece = std::span(in_place).subspan(offset, length);
+      trimmer.trim(piece, piece, first + offset, rt::Stores::by_size);
       for (std::size_t k = 0; k < x.size(); ++k) {
         const bool inside = k >= offset && k < offset + length;
         found.compare(title + " in place", x[k], in_place[k], inside ? expected[k] : x[k]);
@@ -97,7 +110,7 @@ constexpr std::uint64_t far = 0x1'0000'0000;
 
 template <class F, class R>
 void check_rounding(checks::Disagreements& found, const F& format, const char* name, const R& round) {
-  const rt::Trimmer<F, R> trimmer{format, round};
+  const AnyTrimmer trimmer = rt::Trimmer<F, R>{format, round};
   const std::string title = rt::to_string(format) + " " + name;
   if constexpr (R::indexed) {
     for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{6}, far - 5, 9 * far + 11}) {
@@ -244,20 +257,19 @@ constexpr std::size_t line = 16;  // floats
 constexpr std::size_t longest = 4113;
 
 /// Trims so many floats with every place of input and output on a cache line; around the output nothing is written.
-template <class F, class R>
-void check_stores(checks::Disagreements& found, const std::string& title, const rt::Trimmer<F, R>& trimmer,
+void check_stores(checks::Disagreements& found, const std::string& title, const AnyTrimmer& trimmer,
                   std::uint64_t first, std::size_t length) {
   alignas(64) static float in[line + longest];
   alignas(64) static float out[line + longest + line];
   std::copy_n(inputs().begin(), std::size(in), in);
   std::vector<float> expected(length + line);
-  for (std::size_t k = 0; k < expected.size(); ++k) expected[k] = trimmer(in[k], first + k);
+  for (std::size_t k = 0; k < expected.size(); ++k) expected[k] = trimmer.one(in[k], first + k);
   const auto check = [&](std::size_t from, std::size_t to, rt::Stores stores, bool in_place) {
     std::fill(std::begin(out), std::end(out), untouched);
     const std::span<float> result(out + to, length);
     if (in_place) std::copy_n(in + from, length, out + to);
     const std::span<const float> input = in_place ? result : std::span<const float>(in + from, length);
-    rt::trim(input, result, trimmer, first + from, stores);
+    trimmer.trim(input, result, first + from, stores);
     for (std::size_t k = 0; k < length + 2 * line; ++k) {
       const bool inside = k >= to && k < to + length;
       const std::size_t element = inside ? from + k - to : 0;
