@@ -6,18 +6,23 @@
 #include <data.hpp>
 #include <files.hpp>
 #include <quantization.hpp>
+#include <source.hpp>
 #include <weights.hpp>
 #include <xz_file.hpp>
+
+#include <ristretto/span.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rt = ristretto;
@@ -271,6 +276,83 @@ TEST_CASE("SqueezeNet computes what the reference computes") {
     Model test = load(data + c.net + "_train_val.prototxt", data + c.weights + ".caffemodel", caffe::TEST, shape);
     CHECK(test.accuracies.size() == 2);
     CHECK(distance(test, in, rows) == logits);
+  }
+}
+
+TEST_CASE("SqueezeNet decides as the reference on 500 pictures") {
+  const std::string folder = data_folder();
+  if (folder.empty()) return;
+  const std::string data = folder + "squeezenet/";
+#if defined(__SANITIZE_ADDRESS__) || defined(RISTRETTO_TEST_SANITIZED)
+  constexpr int pictures = 60;  // slow there
+#else
+  constexpr int pictures = 500;
+#endif
+  struct Case {
+    const char *net, *weights, *reference;
+  };
+  for (const Case& c : {Case{"squeezenet_v1.1", "squeezenet_v1.1", "reference_dev.csv"},
+                        Case{"squeezenet_v1.0", "squeezenet_v1.0_deepcompression", "reference_dev_v1.0.csv"}}) {
+    Model model = load(data + c.net + "_deploy.prototxt", data + c.weights + ".caffemodel", caffe::TEST);
+    Source source = open_source("images:" + folder + "imagenet1k-sample/dev/labels.txt",
+                                {.transform = {.crop_size = 227, .mean_values = {104, 117, 123}}});
+    const auto rows = table(data + c.reference);
+    REQUIRE(rows.size() == 500);
+    REQUIRE(source.size == 500);
+    cnn::Batch batch;
+    int equal = 0;
+    for (int first = 0; first < pictures; first += 10) {
+      source.read(first, 10, batch);
+      equal += count_argmax(model, batch.images, static_cast<std::size_t>(first), rows);
+    }
+    std::printf("%s: argmax equal on %d of %d pictures\n", c.net, equal, pictures);
+    CHECK(equal >= pictures - 1);
+  }
+}
+
+TEST_CASE("LeNet's trimmed weights are the library's trim of its weights, in each mode") {
+  const std::string data = data_folder();
+  if (data.empty()) return;
+  using Q = caffe::QuantizationParameter;
+  struct Case {
+    Q::Precision mode;
+    rt::AnyFormat weight, bias;
+  };
+  const std::string weights = data + "lenet/lenet_iter_10000.caffemodel";
+  const caffe::NetParameter plain = read_net(data + "lenet/lenet_train_test.prototxt");
+  const cnn::Shape image{1, 1, 28, 28};
+  const Model in_float = load(data + "lenet/lenet_train_test.prototxt", weights, caffe::TEST, image);
+  std::map<std::string, std::vector<float>> expected;
+  for (const Case& c :
+       {Case{Q::DYNAMIC_FIXED_POINT, rt::DynamicFixedPoint<>{-1, 5}, rt::DynamicFixedPoint<>{-1, 9}},
+        Case{Q::MINIFLOAT, rt::Minifloat<rt::runtime, rt::runtime, rt::Encoding::finite>{2, 3}, rt::Float8E4M3FN{}},
+        Case{Q::INTEGER_POWER_OF_2_WEIGHTS, rt::PowerOfTwo<>{-8, -1}, rt::DynamicFixedPoint<>{1, 7}}}) {
+    std::vector<LayerFormats> formats;
+    for (const char* name : {"conv1", "conv2", "ip1", "ip2"}) {
+      formats.push_back({name, {.weight = c.weight, .bias = c.bias}});
+    }
+    Model model = build(quantized(plain, formats, c.mode), caffe::TEST, image);
+    Warnings warnings;
+    load_weights(model, read_weights(weights, warnings));
+    model.net.forward(cnn::Tensor(image));
+
+    in_float.net.each_parameter([&](const std::string& name, const cnn::Parameter& parameter) {
+      const auto values = parameter.value().values();
+      std::vector<float> trimmed(values.begin(), values.end());
+      rt::trim(trimmed, name.ends_with(".bias") ? c.bias : c.weight);
+      expected[name] = trimmed;
+    });
+    int compared = 0;
+    std::as_const(model.net).each_parameter([&](const std::string& name, const cnn::Parameter& parameter) {
+      INFO(c.weight << " " << name);
+      const auto values = parameter.in_use().values();
+      const std::vector<float>& wanted = expected.at(name);
+      REQUIRE(values.size() == wanted.size());
+      CHECK(std::memcmp(values.data(), wanted.data(), values.size_bytes()) == 0);
+      CHECK(std::memcmp(values.data(), parameter.value().data(), values.size_bytes()) != 0);
+      ++compared;
+    });
+    CHECK(compared == 8);
   }
 }
 

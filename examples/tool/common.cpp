@@ -153,7 +153,7 @@ void Tally::add(std::span<const int> labels) {
 }
 
 Scores Tally::scores() const {
-  Scores s{.pictures = pictures_};
+  Scores s{.pictures = pictures_, .right = right_};
   const auto count = static_cast<double>(std::max<std::int64_t>(pictures_, 1));
   for (std::size_t i = 0; i < right_.size(); ++i) {
     const auto correct = std::count(right_[i].begin(), right_[i].end(), true);

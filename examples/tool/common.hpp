@@ -85,8 +85,9 @@ struct Score {
 /// What a net scored.
 struct Scores {
   std::int64_t pictures = 0;
-  std::vector<Score> accuracies{};  // shares of the pictures
-  std::vector<Score> losses{};      // one or none: the mean over the pictures
+  std::vector<Score> accuracies{};         // shares of the pictures
+  std::vector<Score> losses{};             // one or none: the mean over the pictures
+  std::vector<std::vector<bool>> right{};  // of each accuracy: which pictures
   double seconds = 0;
 };
 

@@ -20,6 +20,7 @@ namespace {
 
 struct TestOptions {
   std::string model{}, weights{};
+  std::string hits{};  // file to write; empty: none
   int iterations = 0;
   cnn::Ties ties = cnn::Ties::to_even;
   Options common{};
@@ -52,9 +53,22 @@ std::string csv_text(const Scores& scores) {
   return text;
 }
 
+/// Which pictures were right, in the order of the data: what two nets have in common is seen only there.
+std::string hits_text(const Scores& scores) {
+  std::string text = "picture";
+  for (const Score& s : scores.accuracies) text += "," + s.name;
+  text += "\n";
+  for (std::size_t i = 0; i < static_cast<std::size_t>(scores.pictures); ++i) {
+    text += std::to_string(i);
+    for (const std::vector<bool>& right : scores.right) text += right[i] ? ",1" : ",0";
+    text += "\n";
+  }
+  return text;
+}
+
 int test(TestOptions& o) {
   start(o.common);
-  ResultFile json(o.common.json), csv(o.common.csv, "--csv");
+  ResultFile json(o.common.json), csv(o.common.csv, "--csv"), hits(o.hits, "--hits");
   const caffe::NetParameter net = read_net(o.model);
   Data data = open_data(net, caffe::TEST, o.common);
   caffe_files::Model model = build(net, caffe::TEST, data);
@@ -72,6 +86,7 @@ int test(TestOptions& o) {
   print(scores);
   json.write(json_text(o, scores));
   csv.write(csv_text(scores));
+  hits.write(hits_text(scores));
   return 0;
 }
 
@@ -85,6 +100,7 @@ std::function<int()> add_test(CLI::App& app) {
   command.add_option("--iterations", options->iterations, "batches to score; by default all pictures")
       ->check(CLI::Range(1, 1 << 30));
   add_choice(command, "--ties", tie_rules(), options->ties, "where numbers midway between two of a format go");
+  command.add_option("--hits", options->hits, "where to write which pictures were right, as CSV");
   add_options(command, options->common);
   return [options] { return test(*options); };
 }

