@@ -28,7 +28,19 @@
 namespace rt = ristretto;
 using namespace caffe_files;
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RISTRETTO_TEST_SANITIZED
+#endif
+#endif
+
 namespace {
+
+#if defined(RISTRETTO_TEST_SANITIZED) || defined(__SANITIZE_ADDRESS__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
 
 /// The folder of the data, ending in a slash; empty, with a line that says so, without it.
 std::string data_folder() {
@@ -283,11 +295,7 @@ TEST_CASE("SqueezeNet decides as the reference on 500 pictures") {
   const std::string folder = data_folder();
   if (folder.empty()) return;
   const std::string data = folder + "squeezenet/";
-#if defined(__SANITIZE_ADDRESS__) || defined(RISTRETTO_TEST_SANITIZED)
-  constexpr int pictures = 60;  // slow there
-#else
-  constexpr int pictures = 500;
-#endif
+  constexpr int pictures = sanitized ? 60 : 500;  // slow there
   struct Case {
     const char *net, *weights, *reference;
   };

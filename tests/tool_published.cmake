@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The tool on published nets; included by tool_test.cmake.
-set(published $ENV{RISTRETTO_DATA})
+set(published "$ENV{RISTRETTO_DATA}")
 if(published STREQUAL "")
   message("skipped: set RISTRETTO_DATA to the folder that holds the published nets")
   return()

@@ -194,7 +194,7 @@ TEST_CASE("Ctrl-C leaves a snapshot from which the run goes on") {
   const Ended ended = run(place.solver("cut", lines + "1000000"));
   finger.join();
   tool::interrupted() = false;
-  CHECK(ended.code == tool::failed);
+  CHECK(ended.code == tool::interrupted_code);
   CHECK(contains(ended.out, "solver state"));
   std::string state;
   for (const auto& entry : fs::directory_iterator(place.folder.path)) {
