@@ -133,7 +133,7 @@ set(accuracy ${score})
 file(STRINGS ${FOLDER}/hits.csv hits REGEX "^[0-9]+,1$")
 list(LENGTH hits right)
 math(EXPR right "${right} * 5")  # of 2000 pictures, in ten thousandths
-if(NOT "${accuracy}0000" MATCHES "^0\\.${right}")
+if(NOT accuracy EQUAL 0.${right})
   message(FATAL_ERROR "hits.csv has ${right}/10000 right, the accuracy is ${accuracy}")
 endif()
 if(score LESS 0.5)

@@ -125,8 +125,8 @@ void Net::plan(Layout layout) {
     trained_[i] = own || std::any_of(node.inputs.begin(), node.inputs.end(),
                                      [&](int j) { return j >= 0 && trained_[static_cast<std::size_t>(j)]; });
     const int input = node.inputs.front();
-    places_[i].in_place =
-        works_in_place(node.layer, layout.training) && input >= 0 && readers[static_cast<std::size_t>(input)] == 1;
+    const bool overwrites = works_in_place(node.layer, layout.training) && (layout.training || !layout.keeps);
+    places_[i].in_place = overwrites && input >= 0 && readers[static_cast<std::size_t>(input)] == 1;
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) plan_concat(i, readers);
   plan_memory();

@@ -116,10 +116,11 @@ class Tally {
 /// Which pictures are scored.
 struct Part {
   std::int64_t first = 0, count = 0;
-  int batch_size = 1;
+  int batch_size = 1;  // how many the net computes at once, which changes no score
 };
 
-/// So many batches from the first picture on, or all pictures; none twice, which stderr is told.
+/// So many batches from the first picture on, or all pictures; none twice, which stderr is told. The net computes no
+/// more pictures at once than keep its activations in the caches.
 Part part_of(const Data& data, std::int64_t iterations);
 
 /// Scores a net. No title, no progress. Throws Interrupted.

@@ -88,7 +88,7 @@ class Quantization {
         model_(build(net_, caffe::TEST, data_)) {
     load_weights(model_, read_weights(o.weights), o.weights);
     Data range_data = open_range_data(net_, o);
-    const Part seen{.count = std::int64_t{range_batches} * range_data.batch_size, .batch_size = range_data.batch_size};
+    const Part seen = part_of(range_data, range_batches);
     results.range_pictures = seen.count;
     layers_ = observe(model_, range_data.source, seen, o.common.quiet ? "" : "observe ranges");
     if (layers_.empty()) {
