@@ -58,8 +58,8 @@ class Net {
 
   /// Whether passes in inference keep the output of every layer, as those in training do.
   void keep_outputs(bool keep);
-  /// Output of a layer in the last forward pass. Unless outputs are kept in inference, that of the next layer where that
-  /// one works in place. Throws std::logic_error where it was not kept.
+  /// Output of a layer in the last forward pass. Unless outputs are kept in inference, that of the next layer where
+  /// that one works in place. Throws std::logic_error where it was not kept.
   const Tensor& output(std::string_view name) const;
 
   /// A forward pass in inference that adds what each Trimmed layer meets to its ranges; gives `ranges` its entries when

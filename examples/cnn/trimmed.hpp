@@ -14,7 +14,7 @@ namespace cnn {
 /// "5x3", height first.
 std::string to_string(Extent e);
 
-inline constexpr int max_extent = 1 << 16;           // of a kernel, stride, pad or dilation
+inline constexpr int max_extent = 1 << 16;            // of a kernel, stride, pad or dilation
 inline constexpr Index most_values = Index{1} << 28;  // of a parameter, or of one image: 1 GiB
 
 /// Throws unless the kernel and the stride are positive, the padding is not negative, and none is out of reach.

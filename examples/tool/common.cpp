@@ -170,7 +170,8 @@ Part part_of(const Data& data, std::int64_t iterations) {
                data.batch_size, asked, data.source.name, size);
   }
   constexpr std::int64_t floats_at_once = 1'300'000;  // of pictures: 8 of SqueezeNet's, 1658 of LeNet's
-  const auto fitting = static_cast<int>(std::clamp<std::int64_t>(floats_at_once / data.source.image.image(), 1, 1 << 16));
+  const auto fitting =
+      static_cast<int>(std::clamp<std::int64_t>(floats_at_once / data.source.image.image(), 1, 1 << 16));
   return {.count = std::min(asked, size), .batch_size = std::min(data.batch_size, fitting)};
 }
 
