@@ -50,12 +50,6 @@ std::vector<double> images_per_second(int batch, double seconds_per_run, F&&... 
   return best;
 }
 
-void set_threads([[maybe_unused]] int count) {
-#ifdef _OPENMP
-  omp_set_num_threads(count);
-#endif
-}
-
 /// Pixels in [low, low + 256).
 cnn::Tensor random_images(cnn::Shape shape, float low) {
   cnn::Tensor images(shape);
@@ -86,7 +80,7 @@ void lenet() {
   const int all = cnn::workers();
   for (const bool trimmed : {false, true}) {
     for (const int threads : {all, 1}) {
-      set_threads(threads);
+      cnn::set_workers(threads);
       cnn::Net net = cnn::lenet({1, 1, 28, 28}, 10, 1);
       if (trimmed) trim_to_8_bits(net, 5);
       cnn::Solver solver = cnn::Sgd{.rate = {.base = 0.001}, .momentum = 0.9, .weight_decay = 0.0005};
@@ -98,7 +92,7 @@ void lenet() {
       std::fflush(stdout);
     }
   }
-  set_threads(all);
+  cnn::set_workers(all);
 }
 
 /// The same net in OpenCV, or a call that does nothing where there is none; it returns the output.
@@ -135,7 +129,7 @@ void squeezenet(int batch) {
               "float", "8 bit", "8 bit/float", "OpenCV float");
   for (const auto version : {cnn::SqueezeNet::v1_1, cnn::SqueezeNet::v1_0}) {
     for (const int threads : {all, 1}) {
-      set_threads(threads);
+      cnn::set_workers(threads);
       cnn::Net in_float = cnn::squeezenet(version, 1000, 1), trimmed = in_float;
       trim_to_8_bits(trimmed, 9);
       const auto peer = peer_of(in_float, images, threads);
@@ -152,7 +146,7 @@ void squeezenet(int batch) {
       std::fflush(stdout);
     }
   }
-  set_threads(all);
+  cnn::set_workers(all);
   std::printf("peak memory, OpenCV apart, %ld MB\n", peak);
   if (has_peer) std::printf("largest difference of an output from OpenCV's: %.2g\n", difference);
 }

@@ -21,16 +21,14 @@
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
-#include <ristretto/measure.hpp>
 #include <ristretto/range.hpp>
 #include <ristretto/search.hpp>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "data.hpp"
+#include "layer_table.hpp"
+#include "names.hpp"
 #include "net.hpp"
+#include "parallel.hpp"
 #include "progress.hpp"
 #include "result_file.hpp"
 #include "solver.hpp"
@@ -45,15 +43,6 @@ enum class Family { dynamic_fixed_point, minifloat, power_of_two };
 const std::map<std::string, Family> families{{"dynamic_fixed_point", Family::dynamic_fixed_point},
                                              {"minifloat", Family::minifloat},
                                              {"power_of_two", Family::power_of_two}};
-const std::map<std::string, rt::RangeRule> rules{{"max_abs", rt::RangeRule::max_abs},
-                                                 {"percentile", rt::RangeRule::percentile},
-                                                 {"min_mse", rt::RangeRule::min_mse},
-                                                 {"ristretto2016", rt::RangeRule::ristretto2016}};
-
-template <class Value>
-std::string name_of(const std::map<std::string, Value>& names, Value value) {
-  return std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.second == value; })->first;
-}
 
 /// Bit widths of the three kinds of parts; what is absent stays float.
 struct Widths {
@@ -269,15 +258,6 @@ struct Condensed {
   std::optional<double> finetuned = std::nullopt;
 };
 
-struct LayerRow {
-  std::string name, type;
-  long long parameters = 0;
-  cnn::Formats formats;
-  double weight_sqnr_db = 0;
-  double saturated_in = 0, saturated_weight = 0, saturated_out = 0;  // shares
-  double float_bytes = 0, bytes = 0;
-};
-
 struct Results {
   std::optional<double> baseline;
   rt::SearchResult<int> search;
@@ -301,37 +281,13 @@ std::string to_string(const Widths& w) {
 
 double points(double difference) { return 100 * difference; }
 
-/// The layers of a net with formats, and what these do to the values that the layers meet.
-std::vector<LayerRow> describe(cnn::Net& net, const cnn::Dataset& data) {
+/// What the formats of the net do to the values that its layers meet.
+std::vector<LayerRow> describe_layers(cnn::Net& net, const cnn::Dataset& data) {
   cnn::Net in_float = net;
   const auto ranges = observe(in_float, data, "measure layers");
   std::vector<LayerRow> rows;
-  auto range = ranges.begin();
-  net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
-    const cnn::Formats& f = layer.formats;
-    const auto beyond = [](const rt::Range& r, const std::optional<rt::AnyFormat>& format) {
-      return format ? r.share_beyond(format->lowest(), format->largest()) : 0.0;
-    };
-    const auto bits = [](const std::optional<rt::AnyFormat>& format) { return format ? format->bits() : 32; };
-    LayerRow row{.name = node.name,
-                 .type = std::is_same_v<Layer, cnn::Convolution> ? "conv" : "fc",
-                 .parameters = layer.weight.value().size() + layer.bias.value().size(),
-                 .formats = f};
-    row.saturated_in = beyond(range->input, f.input);
-    row.saturated_out = beyond(range->output, f.output);
-    row.float_bytes = 4.0 * static_cast<double>(row.parameters);
-    row.bytes =
-        static_cast<double>(layer.weight.value().size() * bits(f.weight) + layer.bias.value().size() * bits(f.bias)) /
-        8;
-    if (f.weight) {
-      std::vector<float> trimmed(layer.weight.value().values().begin(), layer.weight.value().values().end());
-      rt::trim(std::span<float>(trimmed), *f.weight);
-      const auto m = rt::measure(layer.weight.value().values(), trimmed, *f.weight);
-      row.weight_sqnr_db = m.sqnr_db();
-      row.saturated_weight = m.saturated_share();
-    }
-    rows.push_back(row);
-    ++range;
+  net.each_trimmed([&](cnn::Node& node, auto& layer) {
+    rows.push_back(describe(node.name, layer, layer.formats, ranges[rows.size()]));
   });
   return rows;
 }
@@ -400,13 +356,11 @@ void run(const Options& o, Results& results) {
     if (o.rule != rt::RangeRule::ristretto2016) sharpen_logits(net);
     train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.02, o.seed + 1});
     condensed.finetuned = score(net, data.test);
-    if (results.layers.empty()) results.layers = describe(net, data.train);
+    if (results.layers.empty()) results.layers = describe_layers(net, data.train);
   }
 }
 
 // ---- the report ---------------------------------------------------------------------------------------------------
-
-std::string text(const std::optional<rt::AnyFormat>& format) { return format ? rt::to_string(*format) : "float"; }
 
 void print_analysis(const Options& o, const Results& r) {
   std::string family = name_of(families, o.family);
@@ -435,30 +389,6 @@ void print_analysis(const Options& o, const Results& r) {
   }
 }
 
-void print_layers(const Results& r) {
-  std::size_t width = 7;  // of a format's column
-  for (const LayerRow& l : r.layers) {
-    for (const auto& format : {l.formats.input, l.formats.weight, l.formats.bias, l.formats.output}) {
-      width = std::max(width, text(format).size());
-    }
-  }
-  fmt::print("{:<6} {:<4} {:>7}  {:<{w}}  {:<{w}}  {:<{w}}  {:<{w}}  {:>7}  {:>17}\n", "layer", "type", "params",
-             "input", "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("w", width));
-  double float_bytes = 0, bytes = 0;
-  for (const LayerRow& l : r.layers) {
-    fmt::print("{:<6} {:<4} {:>7}  {:<{w}}  {:<{w}}  {:<{w}}  {:<{w}}  {:>4.1f} dB  {:>5.2f} {:>5.2f} {:>5.2f}\n",
-               l.name, l.type, l.parameters, text(l.formats.input), text(l.formats.weight), text(l.formats.bias),
-               text(l.formats.output), l.weight_sqnr_db, 100 * l.saturated_in, 100 * l.saturated_weight,
-               100 * l.saturated_out, fmt::arg("w", width));
-    float_bytes += l.float_bytes;
-    bytes += l.bytes;
-  }
-  fmt::print(
-      "SQNR is that of the weights. Saturated: how much of input, weights and output, as the net in float has them,\n"
-      "lies beyond the ends of the format.\n");
-  fmt::print("parameters: {:.0f} -> {:.0f} bytes ({:.1f}x smaller)\n", float_bytes, bytes, float_bytes / bytes);
-}
-
 void print_report(const Options& o, const Results& r) {
   if (!r.baseline) return fmt::print("Stopped before the float net was trained: no result.\n");
   print_analysis(o, r);
@@ -470,10 +400,10 @@ void print_report(const Options& o, const Results& r) {
   }
   if (!r.layers.empty()) {
     fmt::print("\nThe net with {}, fine-tuned:\n", to_string(r.condensed.front().widths));
-    print_layers(r);
+    print_layers(r.layers);
   }
   fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads,
-             name_of(rules, o.rule));
+             name_of(range_rules, o.rule));
 }
 
 json to_json(const Options& o, const Results& r, bool complete) {
@@ -484,7 +414,7 @@ json to_json(const Options& o, const Results& r, bool complete) {
   const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
   json out{{"complete", complete},
            {"format", name_of(families, o.family)},
-           {"ranges", name_of(rules, o.rule)},
+           {"ranges", name_of(range_rules, o.rule)},
            {"margin", o.margin},
            {"seed", o.seed},
            {"threads", o.threads},
@@ -516,21 +446,7 @@ json to_json(const Options& o, const Results& r, bool complete) {
     out["quantized"] = out["nets"][0]["quantized"];
     out["finetuned"] = out["nets"][0]["finetuned"];
   }
-  for (const LayerRow& l : r.layers) {
-    out["layers"].push_back({{"name", l.name},
-                             {"type", l.type},
-                             {"parameters", l.parameters},
-                             {"input", text(l.formats.input)},
-                             {"weight", text(l.formats.weight)},
-                             {"bias", text(l.formats.bias)},
-                             {"output", text(l.formats.output)},
-                             {"weight_sqnr_db", l.weight_sqnr_db},
-                             {"saturated_input", l.saturated_in},
-                             {"saturated_weight", l.saturated_weight},
-                             {"saturated_output", l.saturated_out},
-                             {"float_bytes", l.float_bytes},
-                             {"bytes", l.bytes}});
-  }
+  for (const LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
   return out;
 }
 
@@ -542,7 +458,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
   app.add_option("--format", o.family, "dynamic_fixed_point, minifloat or power_of_two (weights)")
       ->transform(CLI::CheckedTransformer(families).description(""));
   app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
-      ->transform(CLI::CheckedTransformer(rules).description(""));
+      ->transform(CLI::CheckedTransformer(range_rules).description(""));
   app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--bits", o.bits, "widths CONV,FC,ACTIVATIONS of a net to fine-tune; may be given several times");
@@ -561,12 +477,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
     fmt::print(stderr, "demo: {}\n", e.what());
     return 2;
   }
-#ifdef _OPENMP
-  if (o.threads == 0) o.threads = omp_get_num_procs();
-  omp_set_num_threads(o.threads);
-#else
-  o.threads = 1;
-#endif
+  o.threads = cnn::set_workers(o.threads);
   return std::nullopt;
 }
 

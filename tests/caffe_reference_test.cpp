@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Published nets with their weights beside what other engines compute, in the folder data/ of RISTRETTO_DATA.
 #include "catch.hpp"
+#include "checks.hpp"
 
 #include <build.hpp>
 #include <data.hpp>
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -41,14 +41,6 @@ constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;
 #endif
-
-/// The folder of the data, ending in a slash; empty, with a line that says so, without it.
-std::string data_folder() {
-  const char* folder = std::getenv("RISTRETTO_DATA");
-  if (folder != nullptr && *folder != '\0') return std::string(folder) + "/data/";
-  std::puts("skipped: RISTRETTO_DATA does not name the folder of the data");
-  return {};
-}
 
 /// The lines of a table, split at the commas, without the first.
 std::vector<std::vector<std::string>> table(const std::string& path) {
@@ -114,10 +106,31 @@ int count_argmax(Model& model, const cnn::Tensor& in, std::size_t first,
   return equal;
 }
 
+/// Scores 10,000 pictures beside a table of what another engine gave for them.
+struct Agreement {
+  int right = 0, equal = 0;  // pictures; equal: with the table's argmax
+  double distance = 0;       // of the first 100
+};
+Agreement compare(Model& model, const cnn::Dataset& data, const cnn::Preprocessing& pixels,
+                  const std::vector<std::vector<std::string>>& rows) {
+  REQUIRE(rows.size() == 10000);
+  Agreement found;
+  cnn::Batch batch;
+  std::vector<int> indices(100);
+  for (std::size_t first = 0; first < 10000; first += 100) {
+    for (std::size_t i = 0; i < 100; ++i) indices[i] = static_cast<int>(first + i);
+    cnn::fill(batch, data, indices, pixels);
+    if (first == 0) found.distance = distance(model, batch.images, rows);
+    found.equal += count_argmax(model, batch.images, first, rows);
+    found.right += cnn::count_correct(model.net.output(model.logits), batch.labels);
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("all descriptions are built and solvers read") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   int nets = 0, solvers = 0;
   Warnings warnings;
@@ -152,7 +165,7 @@ TEST_CASE("all descriptions are built and solvers read") {
 }
 
 TEST_CASE("LeNet scores MNIST as published") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   const cnn::Dataset mnist =
       cnn::read_idx(data + "mnist/t10k-images-idx3-ubyte.gz", data + "mnist/t10k-labels-idx1-ubyte.gz");
@@ -167,28 +180,17 @@ TEST_CASE("LeNet scores MNIST as published") {
     CHECK(model.logits == "ip2");
     REQUIRE(model.data.transform.scale() == 0.00390625f);
     const auto rows = table(data + "lenet/" + c.reference);
-    REQUIRE(rows.size() == 10000);
-    cnn::Batch batch;
-    std::vector<int> indices(100);
-    int right = 0, equal = 0;
-    double largest = 0;
-    for (std::size_t first = 0; first < 10000; first += 100) {
-      for (std::size_t i = 0; i < 100; ++i) indices[i] = static_cast<int>(first + i);
-      cnn::fill(batch, mnist, indices, {.scale = model.data.transform.scale()});
-      if (first == 0) largest = distance(model, batch.images, rows);
-      equal += count_argmax(model, batch.images, first, rows);
-      right += cnn::count_correct(model.net.output(model.logits), batch.labels);
-    }
-    std::printf("%s: %.2f %%, argmax equal on %d of 10000, logits of 100 within %.2g\n", c.weights, right / 100.0,
-                equal, largest);
-    CHECK(std::abs(right - c.right) <= 2);
-    CHECK(equal >= 9998);
-    CHECK(largest < 1e-4);
+    const Agreement found = compare(model, mnist, {.scale = model.data.transform.scale()}, rows);
+    std::printf("%s: %.2f %%, argmax equal on %d of 10000, logits of 100 within %.2g\n", c.weights, found.right / 100.0,
+                found.equal, found.distance);
+    CHECK(std::abs(found.right - c.right) <= 2);
+    CHECK(found.equal >= 9998);
+    CHECK(found.distance < 1e-4);
   }
 }
 
 TEST_CASE("cifar10_full scores as published") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   const auto bytes = read_xz_file(data + "cifar10/test_batch.bin.xz");
   cnn::Dataset cifar;
@@ -198,23 +200,12 @@ TEST_CASE("cifar10_full scores as published") {
   CHECK(model.data.transform.mean_file() == "examples/cifar10/mean.binaryproto");
   const caffe::BlobProto mean = read_blob(data + "cifar10_full/mean.binaryproto");
   const auto rows = table(data + "cifar10_full/reference_test_full.csv");
-  REQUIRE(rows.size() == 10000);
-  cnn::Batch batch;
-  std::vector<int> indices(100);
-  int right = 0, equal = 0;
-  double largest = 0;
-  for (std::size_t first = 0; first < 10000; first += 100) {
-    for (std::size_t i = 0; i < 100; ++i) indices[i] = static_cast<int>(first + i);
-    cnn::fill(batch, cifar, indices, {.mean = values_of(mean, "mean")});
-    if (first == 0) largest = distance(model, batch.images, rows);
-    equal += count_argmax(model, batch.images, first, rows);
-    right += cnn::count_correct(model.net.output(model.logits), batch.labels);
-  }
-  std::printf("cifar10_full: %.2f %%, argmax equal on %d of 10000, logits of 100 within %.2g\n", right / 100.0, equal,
-              largest);
-  CHECK(std::abs(right - 7941) <= 2);
-  CHECK(equal >= 9998);
-  CHECK(largest < 1e-4);
+  const Agreement found = compare(model, cifar, {.mean = values_of(mean, "mean")}, rows);
+  std::printf("cifar10_full: %.2f %%, argmax equal on %d of 10000, logits of 100 within %.2g\n", found.right / 100.0,
+              found.equal, found.distance);
+  CHECK(std::abs(found.right - 7941) <= 2);
+  CHECK(found.equal >= 9998);
+  CHECK(found.distance < 1e-4);
 }
 
 namespace {
@@ -251,7 +242,7 @@ double compare_blobs(Model& model, const cnn::Tensor& in, const std::vector<std:
 }  // namespace
 
 TEST_CASE("SqueezeNet computes what the reference computes") {
-  const std::string folder = data_folder();
+  const std::string folder = checks::published("data");
   if (folder.empty()) return;
   const std::string data = folder + "squeezenet/";
   const auto pixels = read_xz_file(data + "reference_inputs_20x3x227x227_bgr_u8.bin.xz");
@@ -292,7 +283,7 @@ TEST_CASE("SqueezeNet computes what the reference computes") {
 }
 
 TEST_CASE("SqueezeNet decides as the reference on 500 pictures") {
-  const std::string folder = data_folder();
+  const std::string folder = checks::published("data");
   if (folder.empty()) return;
   const std::string data = folder + "squeezenet/";
   constexpr int pictures = sanitized ? 60 : 500;  // slow there
@@ -319,7 +310,7 @@ TEST_CASE("SqueezeNet decides as the reference on 500 pictures") {
 }
 
 TEST_CASE("LeNet's trimmed weights are the library's trim of its weights, in each mode") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   using Q = caffe::QuantizationParameter;
   struct Case {
@@ -365,7 +356,7 @@ TEST_CASE("LeNet's trimmed weights are the library's trim of its weights, in eac
 }
 
 TEST_CASE("Ristretto's own nets name their formats") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   const auto golden = read_net(data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt");
   Model lenet = load(data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt",

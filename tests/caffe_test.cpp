@@ -11,9 +11,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <random>
 
 #include "checks.hpp"
+#include "folder.hpp"
 
 namespace rt = ristretto;
 using namespace caffe_files;
@@ -30,21 +30,6 @@ caffe::NetParameter parse(const std::string& text) {
   REQUIRE(warnings.unknown_fields.empty());
   return net;
 }
-
-/// A file in a folder of its own.
-struct File {
-  std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("caffe_test_" + std::to_string(std::random_device{}()));
-  std::string path = (folder / "file").string();
-
-  File() { std::filesystem::create_directories(folder); }
-  ~File() { std::filesystem::remove_all(folder); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  void write(const std::string& bytes) const { std::ofstream(path, std::ios::binary) << bytes; }
-  std::string read() const { return read_file(path, 1 << 20); }
-};
 
 std::string layer(const std::string& name, const std::string& type, const std::string& bottom,
                   const std::string& more = "", const std::string& top = "") {
@@ -203,21 +188,23 @@ TEST_CASE("inputs of the net become a layer", "[files]") {
 }
 
 TEST_CASE("texts are written as they are read", "[files]") {
-  const File file;
+  const checks::Folder folder;
+  const std::string path = folder / "file";
   const caffe::NetParameter net = parse(train_test);
-  write_text(net, file.path);
-  CHECK_FALSE(std::filesystem::exists(file.path + ".part"));
+  write_text(net, path);
+  CHECK_FALSE(std::filesystem::exists(path + ".part"));
   Warnings warnings;
-  CHECK(read_net(file.path, warnings).SerializeAsString() == net.SerializeAsString());
-  CHECK(contains(file.read(), "layer {\n  name: \"relu\"\n  type: \"ReLU\"\n  bottom: \"conv\"\n  top: \"conv\"\n}\n"));
-  CHECK(contains(file.read(), "  include {\n    phase: TRAIN\n  }\n  transform_param {\n    scale: 0.5\n"));
-  CHECK(contains(runtime_message([&] { write_text(net, file.path + "/no/folder"); }), "cannot be written"));
-  std::filesystem::create_directory(file.path + ".part");  // nothing can be written there
-  const std::string before = file.read();
-  CHECK(contains(runtime_message([&] { write_text(parse("name: 'other'"), file.path); }), "cannot be written"));
-  CHECK(file.read() == before);
-  CHECK(contains(runtime_message([&] { read_net(file.path + ".none", warnings); }), "cannot be opened"));
-  CHECK(contains(runtime_message([&] { read_net(file.folder.string(), warnings); }), "folder"));
+  CHECK(read_net(path, warnings).SerializeAsString() == net.SerializeAsString());
+  CHECK(contains(checks::bytes_of(path),
+                 "layer {\n  name: \"relu\"\n  type: \"ReLU\"\n  bottom: \"conv\"\n  top: \"conv\"\n}\n"));
+  CHECK(contains(checks::bytes_of(path), "  include {\n    phase: TRAIN\n  }\n  transform_param {\n    scale: 0.5\n"));
+  CHECK(contains(runtime_message([&] { write_text(net, path + "/no/folder"); }), "cannot be written"));
+  std::filesystem::create_directory(path + ".part");  // nothing can be written there
+  const std::string before = checks::bytes_of(path);
+  CHECK(contains(runtime_message([&] { write_text(parse("name: 'other'"), path); }), "cannot be written"));
+  CHECK(checks::bytes_of(path) == before);
+  CHECK(contains(runtime_message([&] { read_net(path + ".none", warnings); }), "cannot be opened"));
+  CHECK(contains(runtime_message([&] { read_net(folder.path.string(), warnings); }), "folder"));
 }
 
 // ---- Binary ----
@@ -469,10 +456,11 @@ TEST_CASE("weights are saved and loaded in Caffe's layout", "[weights]") {
   Model a = build(net, caffe::TRAIN, cnn::Shape{1, 1, 5, 5});
   fill(a, 7);
   const caffe::NetParameter saved = save_weights(a);
-  const File file;
-  write_binary(saved, file.path);
+  const checks::Folder folder;
+  const std::string path = folder / "file";
+  write_binary(saved, path);
   Warnings warnings;
-  const caffe::NetParameter read = read_weights(file.path, warnings);
+  const caffe::NetParameter read = read_weights(path, warnings);
   CHECK(warnings.unknown_fields.empty());
   CHECK(read.layer(1).name() == "conv");
   REQUIRE(read.layer(1).blobs_size() == 2);
@@ -491,7 +479,7 @@ TEST_CASE("weights are saved and loaded in Caffe's layout", "[weights]") {
   CHECK(save_weights(b).layer(4).blobs(0).SerializeAsString() == saved.layer(4).blobs(0).SerializeAsString());
 
   // Every cut of the file is refused, but for one between the last weights and the layer behind them.
-  const std::string bytes = file.read();
+  const std::string bytes = checks::bytes_of(path);
   int accepted = 0;
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     Model c = build(net, caffe::TEST, cnn::Shape{1, 1, 5, 5});

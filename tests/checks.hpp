@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <limits>
 #include <sstream>
@@ -103,5 +105,13 @@ std::string message_of(F f) {
 }
 
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// A folder of the published data, as "data", ending in a slash; empty, with a line that says so, without the data.
+inline std::string published(const std::string& folder) {
+  const char* root = std::getenv("RISTRETTO_DATA");
+  if (root != nullptr && *root != '\0') return std::string(root) + "/" + folder + "/";
+  std::puts("skipped: RISTRETTO_DATA does not name the folder of the data");
+  return {};
+}
 
 }  // namespace checks

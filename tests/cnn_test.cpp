@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "checks.hpp"
 #include "layers.hpp"
 #include "net.hpp"
 #include "parallel.hpp"
@@ -20,6 +21,7 @@
 #include "solver.hpp"
 
 using namespace cnn;
+using checks::contains;
 using ristretto::AnyFormat;
 using ristretto::DynamicFixedPoint;
 
@@ -114,12 +116,6 @@ void check_gradients(L layer, Shape in_shape, float h) {
   }
 }
 
-void set_threads([[maybe_unused]] int count) {
-#ifdef _OPENMP
-  omp_set_num_threads(count);
-#endif
-}
-
 std::string message_of(const std::function<void()>& f) {
   try {
     f();
@@ -128,8 +124,6 @@ std::string message_of(const std::function<void()>& f) {
   }
   return "";
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Two kinds of images: bright in the upper or in the lower half.
 void make_toy(Tensor& images, std::vector<int>& labels) {
@@ -272,18 +266,25 @@ double at(const Tensor& t, Index n, Index c, Index y, Index x) {
   return y < 0 || x < 0 || y >= s.H || x >= s.W ? 0 : static_cast<double>(t.image(n)[(c * s.H + y) * s.W + x]);
 }
 
+/// The output of a layer with parameters that are not all alike, in the shape that its setup promises.
+template <class L>
+Tensor output_of(L& layer, const Tensor& in) {
+  Workspace work;
+  Pass pass{{}, &work};
+  const Shape promised = layer.setup("layer", in.shape());
+  fill_parameters(layer);
+  Tensor out;
+  layer.forward(in, out, pass);
+  REQUIRE(out.shape() == promised);
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("convolution agrees with its definition") {
-  Workspace work;
-  Pass pass{{}, &work};
-  const auto check_layer = [&](Convolution layer, Shape shape) {
-    const Shape out_shape = layer.setup("layer", shape);
-    fill_parameters(layer);
-    const Tensor in = distinct(shape, 1);
-    Tensor out;
-    layer.forward(in, out, pass);
-    REQUIRE(out.shape() == out_shape);
+  const auto check_layer = [](Convolution layer, Shape shape) {
+    const Tensor in = distinct(shape, 1), out = output_of(layer, in);
+    const Shape out_shape = out.shape();
     double worst = 0;
     const Tensor& w = layer.weight.value();
     const int C = shape.C / layer.groups, K = layer.filters / layer.groups;
@@ -322,15 +323,9 @@ TEST_CASE("convolution agrees with its definition") {
 }
 
 TEST_CASE("deconvolution agrees with its definition") {
-  Workspace work;
-  Pass pass{{}, &work};
-  const auto check_layer = [&](Deconvolution layer, Shape shape) {
-    const Shape out_shape = layer.setup("layer", shape);
-    fill_parameters(layer);
-    const Tensor in = distinct(shape, 1);
-    Tensor out;
-    layer.forward(in, out, pass);
-    REQUIRE(out.shape() == out_shape);
+  const auto check_layer = [](Deconvolution layer, Shape shape) {
+    const Tensor in = distinct(shape, 1), out = output_of(layer, in);
+    const Shape out_shape = out.shape();
     std::vector<double> expected(static_cast<std::size_t>(out.size()));
     const int C = shape.C / layer.groups, K = layer.filters / layer.groups;
     for (Index i = 0; i < out.size(); ++i) {
@@ -620,7 +615,7 @@ TEST_CASE("the number of threads does not change a bit") {
   Tensor images = distinct({20, 1, 28, 28}, 3);
   std::vector<int> labels(20, 4);
   const auto trained = [&](int threads) {
-    set_threads(threads);
+    set_workers(threads);
     Net net = lenet({1, 1, 28, 28}, 10, 2);
     net.each_trimmed([](Node&, auto& layer) { layer.formats.weight = fixed8; });
     Solver solver = Sgd{.weight_decay = 5e-4};
@@ -629,7 +624,7 @@ TEST_CASE("the number of threads does not change a bit") {
   };
   const int all = workers();
   const Net one = trained(1), two = trained(2), five = trained(5);
-  set_threads(all);
+  set_workers(all);
   std::vector<Tensor> reference;
   one.each_parameter([&](const std::string&, const Parameter& p) { reference.push_back(p.value()); });
   for (const Net* net : {&two, &five}) {
@@ -673,7 +668,7 @@ TEST_CASE("layers of all kinds: threads, kept outputs, memory used again and cut
   const Tensor in = distinct({9, 2, 11, 12}, 4), small = distinct({2, 2, 11, 12}, 5);
   const std::vector<int> labels{0, 1, 2, 3, 4, 0, 1, 2, 3};
   const auto trained = [&](int threads) {
-    set_threads(threads);
+    set_workers(threads);
     Net net = many_layers();
     Solver solver = Sgd{.rate = {.base = 0.1}};
     for (int i = 0; i < 3; ++i) train(net, solver, in, labels, {.seed = 1, .iteration = i});
@@ -693,7 +688,7 @@ TEST_CASE("layers of all kinds: threads, kept outputs, memory used again and cut
   check_same(two);
   check_same(five);
   CHECK(same_bits(net.forward(in), five.forward(in)));
-  set_threads(all);
+  set_workers(all);
   CHECK(same_bits(net.forward(in), two.forward(in)));
 
   Net keeps = net;

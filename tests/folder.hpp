@@ -7,9 +7,20 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 
 namespace checks {
+
+/// All bytes of a file, which there must be.
+inline std::string bytes_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw std::runtime_error(path + ": there is no such file");
+  std::ostringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
+}
 
 /// A folder that is gone at the end of the test.
 struct Folder {

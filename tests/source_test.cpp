@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <random>
@@ -27,14 +26,6 @@ using cnn::Shape;
 namespace {
 
 std::string message_of(auto f) { return checks::message_of<std::runtime_error>(f); }
-
-/// The folder of the real data; empty, and a line that says so, without it.
-std::string real_data() {
-  const char* folder = std::getenv("RISTRETTO_DATA");
-  if (folder != nullptr && *folder != '\0') return std::string(folder) + "/data/";
-  std::puts("skipped: RISTRETTO_DATA does not name the folder of the data");
-  return "";
-}
 
 std::vector<std::string> datums(int count, int channels, int height, int width) {
   std::vector<std::string> all;
@@ -583,7 +574,7 @@ TEST_CASE("databases of a kind that is not read are refused") {
 }
 
 TEST_CASE("MNIST and CIFAR-10 in full") {
-  const std::string data = real_data();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   for (const bool training : {false, true}) {
     Source mnist = open_source("idx:" + data + "mnist", {.training = training});
@@ -610,7 +601,7 @@ TEST_CASE("MNIST and CIFAR-10 in full") {
 }
 
 TEST_CASE("decoded and cropped photographs equal the reference inputs") {
-  const std::string data = real_data();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   const std::vector<std::uint8_t> reference =
       read_xz_file(data + "squeezenet/reference_inputs_20x3x227x227_bgr_u8.bin.xz");
@@ -627,7 +618,7 @@ TEST_CASE("decoded and cropped photographs equal the reference inputs") {
 }
 
 TEST_CASE("every photograph of the samples can be read") {
-  const std::string data = real_data();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   for (const std::string set : {"imagenet1k-sample", "imagenet-val-sample"}) {
     Source source = open_source("images:" + data + set + "/dev/labels.txt", {.transform = {.crop_size = 227}});

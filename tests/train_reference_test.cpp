@@ -7,31 +7,13 @@
 #include <train.hpp>
 
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "checks.hpp"
 #include "folder.hpp"
 
 namespace {
-
-/// The folder of the data, ending in a slash; empty, with a line that says so, without it.
-std::string data_folder() {
-  const char* folder = std::getenv("RISTRETTO_DATA");
-  if (folder != nullptr && *folder != '\0') return std::string(folder) + "/data/";
-  std::puts("skipped: RISTRETTO_DATA does not name the folder of the data");
-  return {};
-}
-
-std::string text_of(const std::string& path) {
-  std::ifstream in(path);
-  REQUIRE(in);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 /// What a training prints; it must end well.
 std::string run(const tool::TrainOptions& o) {
@@ -42,7 +24,7 @@ std::string run(const tool::TrainOptions& o) {
   const int code = tool::train(o, file);
   std::fclose(file);
   CHECK(code == 0);
-  return text_of(name);
+  return checks::bytes_of(name);
 }
 
 /// The numbers behind these words, in order.
@@ -57,7 +39,7 @@ std::vector<double> numbers(const std::string& text, const std::string& words) {
 }  // namespace
 
 TEST_CASE("the original's example for fine-tuning trains") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   const std::string demo = data + "ristretto-demo/";
   const checks::Folder folder;
@@ -72,7 +54,7 @@ TEST_CASE("the original's example for fine-tuning trains") {
   o.test_iter = 1;
   CHECK(numbers(run(o), "Iteration 0, Testing net (#").size() == 1);  // as it stands; 25 pictures
 
-  std::string solver = text_of(o.solver);
+  std::string solver = checks::bytes_of(o.solver);
   solver.replace(solver.find("iter_size: 32"), 13, "iter_size: 1");
   solver.replace(solver.find("display: 10"), 11, "display: 1");
   o.solver = folder.write("solver.prototxt", solver);
@@ -88,7 +70,7 @@ TEST_CASE("the original's example for fine-tuning trains") {
 }
 
 TEST_CASE("LeNet at 2 bits, 4 bits and 4 bits learns from fine-tuning") {
-  const std::string data = data_folder();
+  const std::string data = checks::published("data");
   if (data.empty()) return;
   const checks::Folder folder;
   tool::TrainOptions o;

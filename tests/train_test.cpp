@@ -17,9 +17,12 @@
 #include <thread>
 #include <vector>
 
+#include "checks.hpp"
 #include "folder.hpp"
 
 namespace fs = std::filesystem;
+using checks::bytes_of;
+using checks::contains;
 using tool::TrainOptions;
 
 namespace {
@@ -124,14 +127,6 @@ Ended run(const TrainOptions& o) {
   return ended;
 }
 
-std::string bytes_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  REQUIRE(in);
-  std::ostringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
-
 /// A state without the path of its weights.
 std::string state_of(const std::string& path) {
   caffe::SolverState state = caffe_files::read_solver_state(path);
@@ -148,8 +143,6 @@ std::string refusal(const TrainOptions& o) {
   }
   return "";
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Weights and state of two runs, bit for bit.
 void check_same(const std::string& a, const std::string& b) {

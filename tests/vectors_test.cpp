@@ -89,12 +89,9 @@ int compare_all(gzFile file) {
 }  // namespace
 
 int main() try {
-  const char* folder = std::getenv("RISTRETTO_DATA");
-  if (folder == nullptr || *folder == '\0') {
-    std::puts("skipped: RISTRETTO_DATA does not name the folder of the data");
-    return 77;
-  }
-  const std::string path = std::string(folder) + "/vectors/ristretto2016.csv.gz";
+  const std::string folder = checks::published("vectors");
+  if (folder.empty()) return 77;
+  const std::string path = folder + "ristretto2016.csv.gz";
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (!file) {
     std::printf("cannot open %s; RISTRETTO_DATA is the folder that holds vectors/\n", path.c_str());

@@ -117,6 +117,13 @@ void check_windows(std::string_view name, const Windows& w) {
         "choose 1x1 to " + std::to_string(max_extent));
 }
 
+void check_groups(std::string_view name, int groups, int channels, int filters) {
+  check(groups > 0 && channels % groups == 0 && filters % groups == 0, name,
+        "groups is " + std::to_string(groups) + " with " + std::to_string(channels) + " input channels and " +
+            std::to_string(filters) + " filters",
+        "choose a divisor of both");
+}
+
 Plan::Plan(const Windows& w, Shape input, Shape output) : in(input), out(output) {
   constexpr Index target = 512;  // columns per product: enough to pay for packing the weights, few enough for L2
   const Extent one{1, 1};

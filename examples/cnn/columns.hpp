@@ -27,6 +27,9 @@ struct Windows {
 /// Throws unless the settings make sense and are small enough to compute with.
 void check_windows(std::string_view name, const Windows& windows);
 
+/// Throws unless the channels of the input and the filters fall into so many groups.
+void check_groups(std::string_view name, int groups, int channels, int filters);
+
 /// A part of the positions that one matrix product works on: some whole images, or some rows of one image.
 struct Tile {
   int image, images, row, rows;

@@ -25,10 +25,7 @@ Shape Convolution::setup(std::string_view name, Shape in) {
         "the kernel " + to_string(kernel) + (dilation == Extent{1, 1} ? "" : ", dilated " + to_string(dilation) + ",") +
             " is larger than the padded input " + to_string(in),
         "choose a smaller kernel or more padding");
-  check(groups > 0 && in.C % groups == 0 && filters % groups == 0, name,
-        "groups is " + std::to_string(groups) + " with " + std::to_string(in.C) + " input channels and " +
-            std::to_string(filters) + " filters",
-        "choose a divisor of both");
+  check_groups(name, groups, in.C, filters);
   setup_parameter(name, "weight", weight, {filters, in.C / groups, kernel.h, kernel.w});
   if (has_bias) setup_parameter(name, "bias", bias, {filters, 1, 1, 1});
   return checked_output(name, output_shape(in));
@@ -108,11 +105,7 @@ void Convolution::backward(const Tensor& in, const Tensor& dout, Tensor* din, Pa
     }
   });
 
-  weight.gradient.resize(weight.value().shape());
-  sum_parts(partial.data(), {parts, part_size}, weight.gradient);
-  if (!has_bias) return;
-  bias.gradient.resize(bias.value().shape());
-  sum_parts(partial.data() + weight.value().size(), {parts, part_size}, bias.gradient);
+  sum_gradients(partial.data(), {parts, part_size}, *this);
 }
 
 }  // namespace cnn

@@ -26,10 +26,7 @@ Shape Deconvolution::setup(std::string_view name, Shape in) {
   check(H > 0 && W > 0, name, "pad " + to_string(pad) + " leaves nothing of the output", "choose a smaller pad");
   check(H <= most_values && W <= most_values, name, "the output is " + std::to_string(H) + " x " + std::to_string(W),
         "choose a smaller stride or dilation");
-  check(groups > 0 && in.C % groups == 0 && filters % groups == 0, name,
-        "groups is " + std::to_string(groups) + " with " + std::to_string(in.C) + " input channels and " +
-            std::to_string(filters) + " filters",
-        "choose a divisor of both");
+  check_groups(name, groups, in.C, filters);
   setup_parameter(name, "weight", weight, {in.C, filters / groups, kernel.h, kernel.w});
   if (has_bias) setup_parameter(name, "bias", bias, {filters, 1, 1, 1});
   return checked_output(name, output_shape(in));
@@ -119,11 +116,7 @@ void Deconvolution::backward(const Tensor& in, const Tensor& dout, Tensor* din, 
     }
   });
 
-  weight.gradient.resize(weight.value().shape());
-  sum_parts(partial.data(), {parts, part_size}, weight.gradient);
-  if (!has_bias) return;
-  bias.gradient.resize(bias.value().shape());
-  sum_parts(partial.data() + weight.value().size(), {parts, part_size}, bias.gradient);
+  sum_gradients(partial.data(), {parts, part_size}, *this);
 }
 
 }  // namespace cnn

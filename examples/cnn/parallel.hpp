@@ -21,6 +21,14 @@ inline int workers() noexcept {
 #endif
 }
 
+/// Lets parallel loops use so many threads, 0: one per core. Returns their number.
+inline int set_workers([[maybe_unused]] int count) noexcept {
+#ifdef _OPENMP
+  omp_set_num_threads(count > 0 ? count : omp_get_num_procs());
+#endif
+  return workers();
+}
+
 /// Calls body(i, worker) for each i in [0, count), in any order; worker in [0, workers()) owns its scratch memory. The
 /// body must not throw. On a machine that others use, too, OMP_WAIT_POLICY=passive keeps the threads from spinning.
 template <class F>

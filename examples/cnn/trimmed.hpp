@@ -51,4 +51,15 @@ struct Parts {
 };
 void sum_parts(const float* first, Parts parts, Tensor& sum);
 
+/// The gradients of a layer from parts that each hold one of its weight and, behind it, one of its bias.
+template <class L>
+void sum_gradients(const float* first, Parts parts, L& layer) {
+  const Tensor& weight = layer.weight.value();
+  layer.weight.gradient.resize(weight.shape());
+  sum_parts(first, parts, layer.weight.gradient);
+  if (!layer.has_bias) return;
+  layer.bias.gradient.resize(layer.bias.value().shape());
+  sum_parts(first + weight.size(), parts, layer.bias.gradient);
+}
+
 }  // namespace cnn

@@ -12,10 +12,7 @@
 
 #include <fmt/format.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
+#include "parallel.hpp"
 #include "progress.hpp"
 #include "weights.hpp"
 
@@ -64,13 +61,8 @@ void add_options(CLI::App& command, Options& o) {
   command.add_flag("--quiet", o.quiet, "no progress on stderr");
 }
 
-void start([[maybe_unused]] Options& o) {
-#ifdef _OPENMP
-  if (o.threads == 0) o.threads = omp_get_num_procs();
-  omp_set_num_threads(o.threads);
-#else
-  o.threads = 1;
-#endif
+void start(Options& o) {
+  o.threads = cnn::set_workers(o.threads);
   if (!o.gpu.empty()) {
     fmt::print(stderr, "--gpu={}: nets are computed on the host, with {} threads\n", o.gpu, o.threads);
   }

@@ -120,14 +120,6 @@ const std::map<std::string, TrimmingMode>& trimming_modes() {
   return modes;
 }
 
-const std::map<std::string, rt::RangeRule>& range_rules() {
-  static const std::map<std::string, rt::RangeRule> rules{{"max_abs", rt::RangeRule::max_abs},
-                                                          {"percentile", rt::RangeRule::percentile},
-                                                          {"min_mse", rt::RangeRule::min_mse},
-                                                          {"ristretto2016", rt::RangeRule::ristretto2016}};
-  return rules;
-}
-
 const std::map<std::string, cnn::Ties>& tie_rules() {
   static const std::map<std::string, cnn::Ties> rules{{"even", cnn::Ties::to_even},
                                                       {"away", cnn::Ties::away_from_zero}};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common.hpp"
+#include "names.hpp"
 #include "net.hpp"
 #include "quantization.hpp"
 
@@ -27,17 +28,7 @@ struct Rule {
 };
 
 const std::map<std::string, TrimmingMode>& trimming_modes();
-const std::map<std::string, ristretto::RangeRule>& range_rules();
 const std::map<std::string, cnn::Ties>& tie_rules();
-
-/// The name in one of the two.
-template <class Value>
-std::string name_of(const std::map<std::string, Value>& names, Value value) {
-  for (const auto& [name, known] : names) {
-    if (known == value) return name;
-  }
-  return "?";
-}
 
 /// Bit widths of the parts of a net; what is absent stays float. Deconvolutions count as convolutions.
 struct Widths {

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <ristretto/measure.hpp>
 
 #include "choice.hpp"
 #include "result_file.hpp"
@@ -51,30 +50,6 @@ Data open_range_data(const caffe::NetParameter& net, const QuantizeOptions& o) {
     has_training = false;
   }
   return open_data(net, has_training ? caffe::TRAIN : caffe::TEST, common);
-}
-
-LayerRow describe(const LayerStatistics& layer, const cnn::Formats& f, std::span<const float> weights) {
-  const auto beyond = [](const rt::Range& r, const std::optional<rt::AnyFormat>& format) {
-    return format ? r.share_beyond(format->lowest(), format->largest()) : 0.0;
-  };
-  const auto bits = [](const std::optional<rt::AnyFormat>& format) { return format ? format->bits() : 32; };
-  LayerRow row{.layer = layer, .formats = f};
-  row.saturated_in = beyond(layer.ranges.input, f.input);
-  row.saturated_out = beyond(layer.ranges.output, f.output);
-  row.float_bytes = 4.0 * static_cast<double>(layer.weights + layer.biases);
-  row.bytes = static_cast<double>(layer.weights * bits(f.weight) + layer.biases * bits(f.bias)) / 8;
-  if (f.weight) {
-    std::vector<float> trimmed(weights.begin(), weights.end());
-    if (f.ties == cnn::Ties::away_from_zero) {
-      rt::trim(std::span<float>(trimmed), *f.weight, rt::RoundNearestAway{});
-    } else {
-      rt::trim(std::span<float>(trimmed), *f.weight);
-    }
-    const auto m = rt::measure(weights, trimmed, *f.weight);
-    row.weight_sqnr_db = m.sqnr_db();
-    row.saturated_weight = m.saturated_share();
-  }
-  return row;
 }
 
 /// The search of one net.
@@ -147,7 +122,8 @@ class Quantization {
     results_.layers.clear();
     std::size_t i = 0;
     model_.net.each_trimmed([&](cnn::Node&, auto& layer) {
-      results_.layers.push_back(describe(layers_[i], formats[i], layer.weight.value().values()));
+      const LayerStatistics& l = layers_[i];
+      results_.layers.push_back({l, describe(l.name, layer, formats[i], l.ranges)});
       ++i;
     });
     return caffe_files::quantized(net_, named, options_.rule.mode);
@@ -264,7 +240,7 @@ std::function<int()> add_quantize(CLI::App& app) {
       ->check(CLI::Range(1, 1 << 30));
   command.add_option("--error_margin", o.margin, "accuracy that may be lost, in percentage points; by default 2")
       ->check(CLI::Range(0.0, 100.0));
-  add_choice(command, "--ranges", range_rules(), o.rule.ranges,
+  add_choice(command, "--ranges", range_rules, o.rule.ranges,
              "how formats are chosen; by default min_mse; ristretto2016: as the original did");
   add_choice(command, "--ties", tie_rules(), o.ties,
              "where numbers midway go; by default even, away with ristretto2016");

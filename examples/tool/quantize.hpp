@@ -10,6 +10,7 @@
 
 #include "common.hpp"
 #include "formats.hpp"
+#include "layer_table.hpp"
 #include "trials.hpp"
 
 namespace tool {
@@ -34,12 +35,9 @@ struct TrialRow {
   bool within_margin = false;
 };
 
-struct LayerRow {
+struct LayerResult {
   LayerStatistics layer{};
-  cnn::Formats formats{};
-  double weight_sqnr_db = 0;
-  double saturated_in = 0, saturated_weight = 0, saturated_out = 0;  // shares
-  double float_bytes = 0, bytes = 0;                                 // of the parameters
+  LayerRow row{};
 };
 
 struct QuantizeResults {
@@ -49,7 +47,7 @@ struct QuantizeResults {
   std::vector<TrialRow> trials{};
   std::optional<TrialRow> alone{};   // what each part can bear alone, together
   std::optional<TrialRow> chosen{};  // what is written
-  std::vector<LayerRow> layers{};
+  std::vector<LayerResult> layers{};
   bool complete = false;
   double seconds = 0;
 };

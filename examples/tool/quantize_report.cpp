@@ -17,10 +17,6 @@ using nlohmann::ordered_json;
 
 int bits(const std::optional<int>& width) { return width.value_or(32); }
 
-std::string text(const std::optional<ristretto::AnyFormat>& format) {
-  return format ? ristretto::to_string(*format) : "float";
-}
-
 /// The width that was tried of a part.
 std::optional<int> tried(const TrialRow& t) {
   if (t.part == "CONV weights") return t.widths.conv;
@@ -83,33 +79,6 @@ void print_outcome(const QuantizeOptions& o, const QuantizeResults& r) {
   if (!chosen.within_margin) fmt::print("The margin is missed.\n");
 }
 
-void print_layers(const QuantizeResults& r) {
-  std::size_t name = 5, width = 7;  // of columns
-  for (const LayerRow& l : r.layers) {
-    name = std::max(name, l.layer.name.size());
-    for (const auto* f : {&l.formats.input, &l.formats.weight, &l.formats.bias, &l.formats.output}) {
-      width = std::max(width, text(*f).size());
-    }
-  }
-  fmt::print("\n{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>17}\n", "layer", "type", "params",
-             "input", "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("n", name),
-             fmt::arg("w", width));
-  double float_bytes = 0, bytes = 0;
-  for (const LayerRow& l : r.layers) {
-    const std::string sqnr = l.formats.weight ? fmt::format("{:.1f} dB", l.weight_sqnr_db) : "-";
-    fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.layer.name,
-               l.layer.is_fc ? "fc" : "conv", l.layer.weights + l.layer.biases, text(l.formats.input),
-               text(l.formats.weight), text(l.formats.bias), text(l.formats.output), sqnr, 100 * l.saturated_in,
-               100 * l.saturated_weight, 100 * l.saturated_out, fmt::arg("n", name), fmt::arg("w", width));
-    float_bytes += l.float_bytes;
-    bytes += l.bytes;
-  }
-  fmt::print(
-      "SQNR is that of the weights. Saturated: how much of input, weights and output, as the net in float has them,\n"
-      "lies beyond the ends of the format. Parameters: {:.0f} -> {:.0f} bytes ({:.1f}x smaller).\n",
-      float_bytes, bytes, float_bytes / bytes);
-}
-
 ordered_json to_json(const Widths& w) {
   const auto number = [](const std::optional<int>& width) { return width ? ordered_json(*width) : ordered_json(); };
   return {{"conv_weights", number(w.conv)}, {"fc_weights", number(w.fc)}, {"activations", number(w.activations)}};
@@ -124,23 +93,13 @@ ordered_json to_json(const TrialRow& t) {
           {"within_margin", t.within_margin}};
 }
 
-ordered_json to_json(const LayerRow& l) {
-  return {{"name", l.layer.name},
-          {"type", l.layer.type},
-          {"parameters", l.layer.weights + l.layer.biases},
-          {"input", text(l.formats.input)},
-          {"weight", text(l.formats.weight)},
-          {"bias", text(l.formats.bias)},
-          {"output", text(l.formats.output)},
-          {"max_abs_input", l.layer.ranges.input.max_abs()},
-          {"max_abs_weight", l.layer.ranges.weight.max_abs()},
-          {"max_abs_output", l.layer.ranges.output.max_abs()},
-          {"weight_sqnr_db", l.weight_sqnr_db},
-          {"saturated_input", l.saturated_in},
-          {"saturated_weight", l.saturated_weight},
-          {"saturated_output", l.saturated_out},
-          {"float_bytes", l.float_bytes},
-          {"bytes", l.bytes}};
+ordered_json to_json(const LayerResult& l) {
+  ordered_json out = ::to_json(l.row);
+  out["type"] = l.layer.type;
+  out["max_abs_input"] = l.layer.ranges.input.max_abs();
+  out["max_abs_weight"] = l.layer.ranges.weight.max_abs();
+  out["max_abs_output"] = l.layer.ranges.output.max_abs();
+  return out;
 }
 
 }  // namespace
@@ -155,9 +114,12 @@ void print_report(const QuantizeOptions& o, const QuantizeResults& r) {
   print_summary(o, r);
   if (!r.chosen) return;
   print_outcome(o, r);
-  print_layers(r);
+  std::vector<LayerRow> rows;
+  for (const LayerResult& l : r.layers) rows.push_back(l.row);
+  fmt::print("\n");
+  print_layers(rows);
   fmt::print("ranges {} from {} pictures   ties {}   seed {}   threads {}   time {:.1f} s\n",
-             name_of(range_rules(), o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.ties), o.common.seed,
+             name_of(range_rules, o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.ties), o.common.seed,
              o.common.threads, r.seconds);
 }
 
@@ -167,7 +129,7 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"model", o.model},
                    {"weights", o.weights},
                    {"trimming_mode", name_of(trimming_modes(), o.rule.mode)},
-                   {"ranges", name_of(range_rules(), o.rule.ranges)},
+                   {"ranges", name_of(range_rules, o.rule.ranges)},
                    {"range_pictures", r.range_pictures},
                    {"ties", name_of(tie_rules(), o.rule.ties)},
                    {"pictures", r.pictures},
@@ -182,7 +144,7 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"trials", ordered_json::array()},
                    {"layers", ordered_json::array()}};
   for (const TrialRow& t : r.trials) out["trials"].push_back(to_json(t));
-  for (const LayerRow& l : r.layers) out["layers"].push_back(to_json(l));
+  for (const LayerResult& l : r.layers) out["layers"].push_back(to_json(l));
   return out.dump(2) + "\n";
 }
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What formats do to the layers of a net: measured, for people and as JSON.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <ristretto/measure.hpp>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "net.hpp"
+#include "parallel_trim.hpp"
+
+struct LayerRow {
+  std::string name{}, type{};
+  long long parameters = 0;
+  cnn::Formats formats{};
+  double weight_sqnr_db = 0;
+  double saturated_in = 0, saturated_weight = 0, saturated_out = 0;  // shares
+  double float_bytes = 0, bytes = 0;                                 // of the parameters
+};
+
+/// What these formats do to the layer's parameters, and to the values that it met in float.
+template <class Layer>
+LayerRow describe(const std::string& name, const Layer& layer, const cnn::Formats& f, const cnn::LayerRanges& ranges) {
+  namespace rt = ristretto;
+  const auto beyond = [](const rt::Range& r, const std::optional<rt::AnyFormat>& format) {
+    return format ? r.share_beyond(format->lowest(), format->largest()) : 0.0;
+  };
+  const auto bits = [](const std::optional<rt::AnyFormat>& format) { return format ? format->bits() : 32; };
+  const cnn::Tensor &weight = layer.weight.value(), &bias = layer.bias.value();
+  LayerRow row{.name = name,
+               .type = std::is_same_v<Layer, cnn::InnerProduct> ? "fc" : "conv",
+               .parameters = weight.size() + bias.size(),
+               .formats = f};
+  row.saturated_in = beyond(ranges.input, f.input);
+  row.saturated_out = beyond(ranges.output, f.output);
+  row.float_bytes = 4.0 * static_cast<double>(row.parameters);
+  row.bytes = static_cast<double>(weight.size() * bits(f.weight) + bias.size() * bits(f.bias)) / 8;
+  if (f.weight) {
+    cnn::Tensor trimmed;
+    cnn::to_nearest(f.ties, [&](const auto& round) { cnn::parallel_trim(weight, trimmed, *f.weight, round); });
+    const auto m = rt::measure(weight.values(), trimmed.values(), *f.weight);
+    row.weight_sqnr_db = m.sqnr_db();
+    row.saturated_weight = m.saturated_share();
+  }
+  return row;
+}
+
+inline std::string text(const std::optional<ristretto::AnyFormat>& format) {
+  return format ? ristretto::to_string(*format) : "float";
+}
+
+inline void print_layers(std::span<const LayerRow> rows) {
+  std::size_t name = 5, width = 7;  // of columns
+  for (const LayerRow& l : rows) {
+    name = std::max(name, l.name.size());
+    for (const auto* f : {&l.formats.input, &l.formats.weight, &l.formats.bias, &l.formats.output}) {
+      width = std::max(width, text(*f).size());
+    }
+  }
+  fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>17}\n", "layer", "type", "params", "input",
+             "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("n", name), fmt::arg("w", width));
+  double float_bytes = 0, bytes = 0;
+  for (const LayerRow& l : rows) {
+    const std::string sqnr = l.formats.weight ? fmt::format("{:.1f} dB", l.weight_sqnr_db) : "-";
+    fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.name,
+               l.type, l.parameters, text(l.formats.input), text(l.formats.weight), text(l.formats.bias),
+               text(l.formats.output), sqnr, 100 * l.saturated_in, 100 * l.saturated_weight, 100 * l.saturated_out,
+               fmt::arg("n", name), fmt::arg("w", width));
+    float_bytes += l.float_bytes;
+    bytes += l.bytes;
+  }
+  fmt::print(
+      "SQNR is that of the weights. Saturated: how much of input, weights and output, as the net in float has them,\n"
+      "lies beyond the ends of the format. Parameters: {:.0f} -> {:.0f} bytes ({:.1f}x smaller).\n",
+      float_bytes, bytes, float_bytes / bytes);
+}
+
+inline nlohmann::ordered_json to_json(const LayerRow& l) {
+  return {{"name", l.name},
+          {"type", l.type},
+          {"parameters", l.parameters},
+          {"input", text(l.formats.input)},
+          {"weight", text(l.formats.weight)},
+          {"bias", text(l.formats.bias)},
+          {"output", text(l.formats.output)},
+          {"weight_sqnr_db", l.weight_sqnr_db},
+          {"saturated_input", l.saturated_in},
+          {"saturated_weight", l.saturated_weight},
+          {"saturated_output", l.saturated_out},
+          {"float_bytes", l.float_bytes},
+          {"bytes", l.bytes}};
+}
