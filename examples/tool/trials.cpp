@@ -98,7 +98,6 @@ const Hits& Trials::score(const std::vector<cnn::Formats>& formats, const std::s
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, part_.count);
   Hits hits;
-  cnn::Tensor one;
   std::size_t number = 0;
   for (std::int64_t done = 0; done < part_.count; ++number) {
     stop_if_interrupted();
