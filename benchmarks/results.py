@@ -129,6 +129,14 @@ def paired(path, reference):
     return points(mean, math.sqrt(max(0, sum(c * c for c in changes) / len(changes) - mean**2) / len(changes)))
 
 
+def processor():
+    """Its name, as Linux gives it, and how many cores there are."""
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else 'unknown processor'}, {os.cpu_count()} cores"
+
+
 def print_row(*cells):
     print("| " + " | ".join(str(c) for c in cells) + " |")
 
@@ -183,11 +191,12 @@ def print_search(tool, nets):
     for net in nets:
         for rule in RULES:
             results = tool.quantize(net, "dynamic_fixed_point", rule, ["--error_margin=2"], "search")
-            for result in results:
+            for number, result in enumerate(results):
                 chosen, bits = result["chosen"], result["chosen"]["widths"]
                 has_fc = any(layer["type"] == "InnerProduct" for layer in result["layers"])
                 widths = (bits["conv_weights"], bits["fc_weights"] if has_fc else "-", bits["activations"])
-                print_row(net.name, rule, ", ".join(str(w or "float") for w in widths),
+                scored = "" if len(results) == 1 else f", set {'ab'[number]}"
+                print_row(net.name + scored, rule, ", ".join(str(w or "float") for w in widths),
                           points(chosen["difference"], chosen["standard_error"]), len(result["trials"]),
                           f"{result['seconds']:.0f}")
 
@@ -242,7 +251,7 @@ def main():
     print(TUNED)
     print_tuned(tool, nets, data, source)
     print(SPEED)
-    print("```\n" + tool.net_bench() + "```")
+    print("```\n" + processor() + "\n\n" + tool.net_bench() + "```")
 
 
 TITLE = """# What trimming costs real nets
@@ -252,14 +261,15 @@ TITLE = """# What trimming costs real nets
     cmake --workflow --preset release
     RISTRETTO_DATA=FOLDER benchmarks/results.py > docs/results.md
 
-prints it again. It runs `ristretto quantize`, `test` and `train`, and `net_bench`; nothing is computed elsewhere.
+prints it again. It runs `ristretto quantize`, `test` and `train`, and `net_bench`, and pools the sets of a net.
 
 Differences are in percentage points of top-1 accuracy, from the same net in float on the same pictures: the mean of the
 paired differences ± its standard error. SqueezeNet (weights of v1.1: as published; of v1.0: of Deep Compression, 67 %
-zeros) scores two sets of 500 ImageNet pictures, and the table gives the mean over all 1000; when one set scores, ranges
-come from 320 pictures of the other. The sets are no unbiased samples of ImageNet: the differences mean something, the
-accuracies in float are not those of ImageNet. LeNet scores the 10,000 test pictures of MNIST with ranges from 640 for
-training, cifar10_full the 10,000 of CIFAR-10 (in this data once JPEG-coded) with ranges from 1000 for training.
+zeros) scores two sets of 500 ImageNet pictures (a: imagenet1k-sample, b: imagenet-val-sample), and the table gives the
+mean over all 1000; when one set scores, ranges come from 320 pictures of the other. The sets are no unbiased samples of
+ImageNet: the differences mean something, the accuracies in float are not those of ImageNet. LeNet scores the 10,000 test
+pictures of MNIST with ranges from 640 for training, cifar10_full the 10,000 of CIFAR-10 (in this data once JPEG-coded)
+with ranges from 1000 for training.
 
 "original" is `--ranges=ristretto2016`: the rules, ties and signed activations of 2016. "ours" is the default: least
 squared error, ties to even, unsigned where nothing is negative, biases with 8 bits or more. Nothing is trained unless
@@ -298,14 +308,14 @@ TUNED = """
 ## Fine-tuning
 
 `ristretto train` with shadow weights, stochastically rounded weights and trimmed activations, on the training pictures
-(60,000 of MNIST, 20,000 of CIFAR-10, which are all that the data has); the solvers are in examples/tool. One seed each; their rates and lengths
-were tried on the same test pictures, so the last digits flatter them.
+(60,000 of MNIST, 20,000 of CIFAR-10, which are all that the data has); the solvers are in examples/tool. One seed each;
+their rates and lengths were tried on the same test pictures, so the last digits flatter them.
 """
 
 SPEED = """
 ## Speed
 
-`net_bench`, images per second:
+`net_bench`, images per second, on the processor that also took the seconds above:
 """
 
 if __name__ == "__main__":
