@@ -330,6 +330,17 @@ const Tensor& Net::forward_from(const Cut& cut) {
   return memory_[places_.back().memory].value;
 }
 
+const Tensor& Net::input_of(int layer, const Tensor& in) {
+  check_input(in);
+  const auto last = static_cast<std::size_t>(layer);
+  check(layer >= 0 && last < nodes_.size(), "input_of", "there is no layer at " + std::to_string(layer),
+        "choose the position of a layer");
+  plan({.keeps = keep_outputs_});
+  phase_ = {};
+  for (std::size_t i = 0; i < last; ++i) run(i, in);
+  return value_of(nodes_[last].inputs.front(), in);
+}
+
 /// Gives a memory without a gradient the spare one that fits best.
 void Net::take_gradient(Memory& memory) {
   if (memory.has_gradient || spare_.empty()) return;

@@ -56,6 +56,9 @@ class Net {
   /// The same output, computed from layer cut.first on: the bits of forward(in) as long as no layer before has changed.
   const Tensor& forward_from(const Cut& cut);
 
+  /// The first input of the layer at this position, from a pass in inference over the layers before it.
+  const Tensor& input_of(int layer, const Tensor& in);
+
   /// Whether passes in inference keep the output of every layer, as those in training do.
   void keep_outputs(bool keep);
   /// Output of a layer in the last forward pass. Unless outputs are kept in inference, that of the next layer where

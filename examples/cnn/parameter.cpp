@@ -2,9 +2,11 @@
 // Trimmed copies of parameters, and their first values.
 #include "parameter.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <ristretto/shadow.hpp>
+#include <utility>
 
 #include "parallel_trim.hpp"
 
@@ -19,19 +21,33 @@ float uniform(const ristretto::RandomStream& random, Index i) {
 }  // namespace
 
 void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase, Rounding in_training,
-                        Ties ties) {
+                        Ties ties, std::span<const int> shifts) {
   const bool stochastic = phase.training && in_training == Rounding::stochastic;
   uses_copy_ = format.has_value();
-  if (!format || (!stochastic && trimmed_to_ == format && ties_ == ties)) return;
+  if (!format) return;
+  const bool same = trimmed_to_ == format && ties_ == ties && std::ranges::equal(shifts_, shifts);
+  if (!stochastic && same) return;
+  const auto trim = [&](const auto& round) {
+    if (shifts.empty()) return parallel_trim(value_, trimmed_, *format, round);
+    trimmed_.resize(value_.shape());
+    const std::span<const float> values = std::as_const(value_).values();
+    ristretto::trim_rows(values, trimmed_.values(), scaled(*format, shifts), round);
+  };
   if (stochastic) {
-    const auto random = ristretto::shadow_stream(phase.seed, number, phase.step);
-    parallel_trim(value_, trimmed_, *format, ristretto::RoundStochastic<>{random});
+    trim(ristretto::RoundStochastic<>{ristretto::shadow_stream(phase.seed, number, phase.step)});
     trimmed_to_.reset();
-  } else {
-    to_nearest(ties, [&](const auto& round) { parallel_trim(value_, trimmed_, *format, round); });
-    trimmed_to_ = format;
-    ties_ = ties;
+    return;
   }
+  to_nearest(ties, trim);
+  trimmed_to_ = format;
+  shifts_.assign(shifts.begin(), shifts.end());
+  ties_ = ties;
+}
+
+std::vector<ristretto::AnyFormat> scaled(const ristretto::AnyFormat& format, std::span<const int> shifts) {
+  std::vector<ristretto::AnyFormat> all;
+  for (const int shift : shifts) all.push_back(format.scaled(shift));
+  return all;
 }
 
 void fill_xavier(Tensor& weight, ristretto::RandomStream random) {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <ristretto/any_format.hpp>
 #include <ristretto/random.hpp>
+#include <span>
+#include <vector>
 
 #include "tensor.hpp"
 
@@ -29,11 +31,15 @@ enum class Ties { to_even, away_from_zero };
 /// The formats of one layer; what is absent stays float. Each trims a copy, never the tensor itself.
 struct Formats {
   std::optional<ristretto::AnyFormat> input{}, weight{}, bias{}, output{};
+  std::vector<int> weight_shifts{};  // where not empty, output channel k has the weight's format times 2^weight_shifts[k]
   Rounding rounding = Rounding::stochastic;
   Ties ties = Ties::to_even;
 
   friend bool operator==(const Formats&, const Formats&) = default;
 };
+
+/// The format times 2^shift for each of the shifts.
+std::vector<ristretto::AnyFormat> scaled(const ristretto::AnyFormat& format, std::span<const int> shifts);
 
 class Parameter {
  public:
@@ -51,9 +57,10 @@ class Parameter {
   }
 
   /// Makes the copy that in_use() returns: once per value and format, but at each call when it is rounded
-  /// stochastically, in training.
+  /// stochastically, in training. With shifts, each of so many rows has the format times 2^shift.
   void prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase,
-               Rounding in_training = Rounding::stochastic, Ties ties = Ties::to_even);
+               Rounding in_training = Rounding::stochastic, Ties ties = Ties::to_even,
+               std::span<const int> shifts = {});
   /// What the layer computes with since the last prepare(): the trimmed copy, or value() without a format.
   const Tensor& in_use() const noexcept { return uses_copy_ ? trimmed_ : value_; }
 
@@ -61,6 +68,7 @@ class Parameter {
   Tensor value_{};
   Tensor trimmed_{};
   std::optional<ristretto::AnyFormat> trimmed_to_{};  // absent: the copy is out of date, or stochastic
+  std::vector<int> shifts_{};                         // of that copy
   Ties ties_ = Ties::to_even;                         // of that copy
   bool uses_copy_ = false;
 };

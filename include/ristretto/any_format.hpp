@@ -3,6 +3,8 @@
 #pragma once
 
 #include <charconv>
+#include <concepts>
+#include <optional>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -32,7 +34,7 @@ class AnyFormat {
       : format_(UnsignedFixedPoint<>(f.integer_length(), f.fractional_length())) {}
   template <int M, int E, Encoding encoding, Overflow overflow>
   constexpr AnyFormat(const Minifloat<M, E, encoding, overflow>& f)
-      : format_(Minifloat<runtime, runtime, encoding, overflow>(f.mantissa_bits(), f.exponent_bits())) {}
+      : format_(Minifloat<runtime, runtime, encoding, overflow>(f.mantissa_bits(), f.exponent_bits(), f.bias())) {}
   template <int Min, int Max>
   constexpr AnyFormat(const PowerOfTwo<Min, Max>& f) : format_(PowerOfTwo<>(f.min_exponent(), f.max_exponent())) {}
   template <int Min, int Max>
@@ -61,6 +63,10 @@ class AnyFormat {
   }
   constexpr const Variant& variant() const noexcept { return format_; }
 
+  /// The same grid, every number times 2^exponent: what a shift makes of it. Throws std::invalid_argument where there is
+  /// no such format.
+  constexpr AnyFormat scaled(int exponent) const;
+
   friend constexpr bool operator==(const AnyFormat&, const AnyFormat&) = default;
 
  private:
@@ -84,6 +90,36 @@ constexpr std::pair<int, int> text_numbers(const Minifloat<M, E, encoding, overf
 template <int Min, int Max, bool Zero>
 constexpr std::pair<int, int> text_numbers(const PowersOfTwo<Min, Max, Zero>& f) {
   return {f.min_exponent(), f.max_exponent()};
+}
+
+template <int IL, int FL>
+constexpr AnyFormat times_power_of_two(const DynamicFixedPoint<IL, FL>& f, int e) {
+  return DynamicFixedPoint<>(f.integer_length() + e, f.fractional_length() - e);
+}
+template <int IL, int FL>
+constexpr AnyFormat times_power_of_two(const UnsignedFixedPoint<IL, FL>& f, int e) {
+  return UnsignedFixedPoint<>(f.integer_length() + e, f.fractional_length() - e);
+}
+template <int M, int E, Encoding encoding, Overflow overflow>
+constexpr AnyFormat times_power_of_two(const Minifloat<M, E, encoding, overflow>& f, int e) {
+  return Minifloat<runtime, runtime, encoding, overflow>(f.mantissa_bits(), f.exponent_bits(), f.bias() - e);
+}
+template <int Min, int Max>
+constexpr AnyFormat times_power_of_two(const PowerOfTwo<Min, Max>& f, int e) {
+  return PowerOfTwo<>(f.min_exponent() + e, f.max_exponent() + e);
+}
+template <int Min, int Max>
+constexpr AnyFormat times_power_of_two(const PowerOfTwoOrZero<Min, Max>& f, int e) {
+  return PowerOfTwoOrZero<>(f.min_exponent() + e, f.max_exponent() + e);
+}
+
+/// The bias of a minifloat that has one of its own.
+template <class F>
+constexpr std::optional<int> unusual_bias(const F& f) {
+  if constexpr (requires { f.has_usual_bias(); }) {
+    if (!f.has_usual_bias()) return f.bias();
+  }
+  return {};
 }
 
 struct TextForm {
@@ -126,24 +162,47 @@ inline bool take_number(std::string_view& text, int& value) {
   return true;
 }
 
-/// The alternative of AnyFormat::Variant with this index, from its two numbers.
+inline constexpr std::string_view bias_word = ",bias=";
+
+/// Takes a bias from the front of text; false where something else stands there.
+inline bool take_bias(std::string_view& text, std::optional<int>& bias) {
+  if (text.empty()) return true;
+  if (!text.starts_with(bias_word)) return false;
+  text.remove_prefix(bias_word.size());
+  return take_number(text, bias.emplace()) && text.empty();
+}
+
+/// The alternative of AnyFormat::Variant with this index, from its numbers; a bias for a minifloat only.
 template <std::size_t index = 0>
-AnyFormat make_format(std::size_t wanted, int first, int second) {
+AnyFormat make_format(std::size_t wanted, int first, int second, std::optional<int> bias) {
   if constexpr (index + 1 < std::variant_size_v<AnyFormat::Variant>) {
-    if (index != wanted) return make_format<index + 1>(wanted, first, second);
+    if (index != wanted) return make_format<index + 1>(wanted, first, second, bias);
   }
-  return std::variant_alternative_t<index, AnyFormat::Variant>(first, second);
+  using F = std::variant_alternative_t<index, AnyFormat::Variant>;
+  if constexpr (std::constructible_from<F, int, int, int>) {
+    if (bias) return F(first, second, *bias);
+  }
+  return F(first, second);
 }
 
 }  // namespace detail
 
-/// The text form: fixed:IL,FL  ufixed:IL,FL  minifloat:M,E[,to_infinity|finite_nan|finite|fnuz|ristretto2016]
+constexpr AnyFormat AnyFormat::scaled(int exponent) const {
+  if (!detail::within(exponent, -1000, 1000)) {  // so that no sum overflows; no format bears more
+    detail::throw_bad_parameter("AnyFormat::scaled", "the exponent", exponent, "one in [-1000, 1000]");
+  }
+  return visit([exponent](const auto& f) { return detail::times_power_of_two(f, exponent); });
+}
+
+/// The text form: fixed:IL,FL  ufixed:IL,FL  minifloat:M,E[,to_infinity|finite_nan|finite|fnuz|ristretto2016][,bias=B]
 /// pow2:Min,Max pow2z:Min,Max (with zero). AnyFormat::parse reads it back.
 inline std::string to_string(const AnyFormat& format) {
   const auto& form = detail::text_forms[format.variant().index()];
   const auto [first, second] = format.visit([](const auto& f) { return detail::text_numbers(f); });
   std::string text(form.name);
-  return text.append(":").append(std::to_string(first)).append(",").append(std::to_string(second)).append(form.suffix);
+  text.append(":").append(std::to_string(first)).append(",").append(std::to_string(second)).append(form.suffix);
+  const auto bias = format.visit([](const auto& f) { return detail::unusual_bias(f); });
+  return bias ? text.append(detail::bias_word).append(std::to_string(*bias)) : text;
 }
 
 inline AnyFormat AnyFormat::parse(std::string_view text) {
@@ -161,12 +220,16 @@ inline AnyFormat AnyFormat::parse(std::string_view text) {
     int second = 0;
     if (!detail::take_number(rest, first) || !rest.starts_with(',')) continue;
     rest.remove_prefix(1);
-    if (!detail::take_number(rest, second) || rest != form.suffix) continue;
-    return detail::make_format(index, first, second);
+    if (!detail::take_number(rest, second) || !rest.starts_with(form.suffix)) continue;
+    rest.remove_prefix(form.suffix.size());
+    std::optional<int> bias;
+    if (!detail::take_bias(rest, bias) || (bias && form.name != "minifloat")) continue;
+    return detail::make_format(index, first, second, bias);
   }
   std::string message = "ristretto: no format is called \"" + std::string(text) +
                         "\"; write fixed:IL,FL, ufixed:IL,FL, "
-                        "minifloat:M,E[,to_infinity|finite_nan|finite|fnuz|ristretto2016], pow2:Min,Max, pow2z:Min,Max";
+                        "minifloat:M,E[,to_infinity|finite_nan|finite|fnuz|ristretto2016][,bias=B], pow2:Min,Max, "
+                        "pow2z:Min,Max";
   for (const auto& preset : detail::presets) message.append(", ").append(preset.name);
   throw std::invalid_argument(message);
 }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -179,6 +180,23 @@ void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {},
   detail::trim_copy(
       in, out, [&](auto from, auto to) { trim<Arch>(from, to, format, round, first); },
       [&](auto& copy) { trim<Arch>(copy, format, round, first); });
+}
+
+/// Trims each row of a matrix of floats in place to a format of its own. Throws std::invalid_argument unless there is
+/// one for each row.
+template <class Arch = DefaultArch, detail::EigenDense X, Rounding R = RoundNearest>
+void trim_rows(X&& x, std::span<const AnyFormat> formats, const R& round = {}, std::uint64_t first = 0) {
+  static_assert(std::remove_cvref_t<X>::IsRowMajor || !R::indexed,
+                "ristretto::trim_rows: stochastic rounding addresses elements in storage order, and a row of a "
+                "column-major matrix is no run of it; use Eigen::RowMajor");
+  if (formats.size() != static_cast<std::size_t>(x.rows())) {
+    throw std::invalid_argument("ristretto::trim_rows: the matrix has " + std::to_string(x.rows()) + " rows, but " +
+                                std::to_string(formats.size()) + " formats are given; give one for each row");
+  }
+  for (Eigen::Index r = 0; r < x.rows(); ++r) {
+    const auto place = first + static_cast<std::uint64_t>(r * x.cols());
+    trim<Arch>(x.row(r), formats[static_cast<std::size_t>(r)], round, place);
+  }
 }
 
 #if defined(EIGEN_USE_THREADS)

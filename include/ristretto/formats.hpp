@@ -185,6 +185,11 @@ enum class Overflow {
 
 namespace detail {
 
+/// The bias of so many exponent bits; 0 for a number of them that there is not.
+RISTRETTO_HOST_DEVICE constexpr int usual_bias(Encoding encoding, int e) noexcept {
+  return e >= 1 && e <= 8 ? (1 << (e - 1)) - (encoding == Encoding::fnuz ? 0 : 1) : 0;
+}
+
 template <class T, Encoding encoding, Overflow overflow_policy>
 struct MinifloatGrid {
   static constexpr bool signed_zero = encoding != Encoding::fnuz && encoding != Encoding::ristretto2016;
@@ -224,8 +229,8 @@ struct MinifloatGrid {
 
 }  // namespace detail
 
-/// Floating point with a sign, E exponent bits and M mantissa bits: ±m * 2^e; the bias is 2^(E-1) - 1.
-/// M in [0, 23], E in [1, 8]. An end beyond the lane type is the largest grid point that is a value of that type.
+/// Floating point with a sign, E exponent bits and M mantissa bits: ±m * 2^e; the bias is 2^(E-1) - 1, or given at run
+/// time. M in [0, 23], E in [1, 8]. An end beyond the lane type is the largest grid point that is a value of that type.
 /// Sources: IEEE 754-2019; OCP 8-bit Floating Point Specification 1.0; OCP Microscaling Formats 1.0.
 template <int M = runtime, int E = runtime, Encoding encoding = Encoding::ieee,
           Overflow overflow_policy = Overflow::saturate>
@@ -247,7 +252,7 @@ class Minifloat {
     requires fixed_in_type
   = default;
   /// Throws std::invalid_argument when M is outside [0, 23], E outside [1, 8], or the encoding needs more bits.
-  constexpr Minifloat(detail::Param<M> m, detail::Param<E> e) : m_(m), e_(e) {
+  constexpr Minifloat(detail::Param<M> m, detail::Param<E> e) : m_(m), e_(e), bias_(detail::usual_bias(encoding, e.get())) {
     if (!detail::within(m_.get(), 0, 23)) {
       detail::throw_bad_parameter("Minifloat", "the number of mantissa bits M", m_.get(), "M in [0, 23]");
     }
@@ -263,12 +268,27 @@ class Minifloat {
                                   "M >= 1, or Encoding::finite");
     }
   }
+  /// With a bias other than the usual one, such that the grid lies among the normal floats: its largest exponent is at
+  /// most 127, its least quantum at least 2^-126. Throws std::invalid_argument for another.
+  constexpr Minifloat(detail::Param<M> m, int e, int bias)
+    requires(E == runtime)
+      : Minifloat(m, e) {
+    const int less = bias_.get() - bias;  // so much larger is every exponent
+    const bool fits = less == 0 || (detail::within(less, -512, 512) && max_exponent() + less <= 127 &&
+                                    min_exponent() - m_.get() + less >= -126);
+    if (!fits) {
+      detail::throw_bad_parameter("Minifloat", "the bias", bias,
+                                  "one with which its numbers are between 2^-126 and 2^128");
+    }
+    bias_ = bias;
+  }
 
   RISTRETTO_HOST_DEVICE constexpr int mantissa_bits() const noexcept { return m_.get(); }
   RISTRETTO_HOST_DEVICE constexpr int exponent_bits() const noexcept { return e_.get(); }
   RISTRETTO_HOST_DEVICE constexpr int bits() const noexcept { return 1 + m_.get() + e_.get(); }
-  RISTRETTO_HOST_DEVICE constexpr int bias() const noexcept {
-    return (1 << (e_.get() - 1)) - (encoding == Encoding::fnuz ? 0 : 1);
+  RISTRETTO_HOST_DEVICE constexpr int bias() const noexcept { return bias_.get(); }
+  RISTRETTO_HOST_DEVICE constexpr bool has_usual_bias() const noexcept {
+    return bias() == detail::usual_bias(encoding, e_.get());
   }
   /// Exponent of the largest numbers.
   RISTRETTO_HOST_DEVICE constexpr int max_exponent() const noexcept {
@@ -343,8 +363,10 @@ class Minifloat {
 
   detail::Param<M> m_;
   detail::Param<E> e_;
+  detail::Param<E == runtime ? runtime : detail::usual_bias(encoding, E)> bias_;
 };
 Minifloat(int, int) -> Minifloat<>;
+Minifloat(int, int, int) -> Minifloat<>;
 
 using Half = Minifloat<10, 5>;                               ///< IEEE 754 binary16
 using BFloat16 = Minifloat<7, 8>;                            ///< the upper half of a float

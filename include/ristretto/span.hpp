@@ -303,4 +303,27 @@ void trim(std::span<double> x, const AnyFormat& format, const R& round = {}, std
   trim<Arch>(x, x, format, round, first);
 }
 
+/// Trims each row of a matrix to a format of its own: in and out hold formats.size() rows of one length, one after the
+/// other, and in[k] is element first + k. Throws std::invalid_argument when the sizes differ or are no such rows.
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
+void trim_rows(std::span<const float> in, std::span<float> out, std::span<const AnyFormat> formats, const R& round = {},
+               std::uint64_t first = 0) {
+  detail::check_sizes(in.size(), out.size());
+  const std::size_t rows = formats.size();
+  if (rows == 0 ? !in.empty() : in.size() % rows != 0) {
+    throw std::invalid_argument("ristretto::trim_rows: " + std::to_string(in.size()) + " elements and " +
+                                std::to_string(rows) + " formats; give it one format for each row");
+  }
+  const std::size_t length = rows == 0 ? 0 : in.size() / rows;
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::size_t k = r * length;
+    trim<Arch>(in.subspan(k, length), out.subspan(k, length), formats[r], round, first + k);
+  }
+}
+/// The same in place.
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
+void trim_rows(std::span<float> x, std::span<const AnyFormat> formats, const R& round = {}, std::uint64_t first = 0) {
+  trim_rows<Arch>(x, x, formats, round, first);
+}
+
 }  // namespace ristretto

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What the weights of a layer are multiplied with: its inputs, as it trims them, as columns of doubles.
+#pragma once
+
+#include <functional>
+#include <ristretto/compensate.hpp>
+
+#include "layers.hpp"
+#include "parallel.hpp"
+
+namespace cnn {
+
+using Columns = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;  // (K, positions)
+
+/// The loop of ristretto's functions on this program's threads.
+struct InParallel {
+  template <class F>
+  void operator()(Index count, F f) const {
+    parallel_for(count, [&](Index i, int) { f(i); });
+  }
+};
+
+/// How many weights each output of the layer has, K.
+Index inputs_of_a_row(const Convolution& layer);
+Index inputs_of_a_row(const InnerProduct& layer);
+
+/// Calls f(group, columns) for parts of the batch in order, in each for all groups: the inputs that the weights of a
+/// row of that group meet at so many positions.
+void each_columns(const Convolution& layer, const Tensor& in,
+                  const std::function<void(int group, const Columns& columns)>& f);
+void each_columns(const InnerProduct& layer, const Tensor& in,
+                  const std::function<void(int group, const Columns& columns)>& f);
+
+}  // namespace cnn

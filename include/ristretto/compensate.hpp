@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// Compensated rounding: each weight takes over the errors of those rounded before, as far as the layer's inputs go
+// together. Ideas: Frantar and Alistarh, arXiv:2208.11696 and 2210.17323.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Cholesky>
+
+#include <ristretto/eigen.hpp>
+
+namespace ristretto {
+
+/// A row for each output of a layer, of its K weights.
+using WeightRows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// Calls f(0) to f(count - 1). Functions that take such a loop get the same bits from one that calls on many threads, in
+/// any order.
+struct InOrder {
+  template <class F>
+  void operator()(Eigen::Index count, F f) const {
+    for (Eigen::Index i = 0; i < count; ++i) f(i);
+  }
+};
+
+namespace detail {
+
+inline constexpr Eigen::Index moments_at_once = 64;
+
+/// f(first, count) for blocks of at most `block` that cover [0, size).
+template <class Loop, class F>
+void for_blocks(Eigen::Index size, Eigen::Index block, const Loop& loop, F f) {
+  loop((size + block - 1) / block, [&](Eigen::Index i) { f(i * block, std::min(block, size - i * block)); });
+}
+
+}  // namespace detail
+
+/// First and second moments of K numbers over many positions, such as the inputs that a row of weights meets: sums of
+/// doubles, in the order of the calls.
+class Moments {
+ public:
+  explicit Moments(Eigen::Index size)
+      : sum_(Eigen::VectorXd::Zero(size)), products_(Eigen::MatrixXd::Zero(size, size)) {}
+
+  Eigen::Index size() const noexcept { return sum_.size(); }
+  double count() const noexcept { return count_; }
+
+  /// Adds positions: the columns of x (K, positions), doubles.
+  template <class X, class Loop = InOrder>
+  void add(const Eigen::MatrixBase<X>& x, const Loop& loop = {}) {
+    check_rows(x.rows());
+    detail::for_blocks(size(), detail::moments_at_once, loop, [&](Eigen::Index k, Eigen::Index count) {
+      const Eigen::Index below = size() - k;
+      products_.block(k, k, below, count).noalias() +=
+          x.derived().bottomRows(below) * x.derived().middleRows(k, count).transpose();
+    });
+    sum_ += x.rowwise().sum();
+    count_ += static_cast<double>(x.cols());
+  }
+  /// Adds what another one has seen.
+  void merge(const Moments& other) {
+    check_rows(other.size());
+    sum_ += other.sum_;
+    products_ += other.products_;
+    count_ += other.count_;
+  }
+
+  /// The mean of x. (K); zeros before the first position.
+  Eigen::VectorXd mean() const { return sum_ / std::max(count_, 1.0); }
+  /// The mean of x x^T. (K, K)
+  Eigen::MatrixXd second() const {
+    return Eigen::MatrixXd(products_.template selfadjointView<Eigen::Lower>()) / std::max(count_, 1.0);
+  }
+
+ private:
+  void check_rows(Eigen::Index rows) const {
+    if (rows != size()) {
+      throw std::invalid_argument("ristretto::Moments: " + std::to_string(rows) + " rows are added to moments of " +
+                                  std::to_string(size()) + "; give it equal sizes");
+    }
+  }
+
+  Eigen::VectorXd sum_;
+  Eigen::MatrixXd products_;  // the lower triangle
+  double count_ = 0;
+};
+
+/// The mean of y x^T for two sets of K numbers at the same positions.
+class CrossMoment {
+ public:
+  explicit CrossMoment(Eigen::Index size) : products_(Eigen::MatrixXd::Zero(size, size)) {}
+
+  /// Adds positions: the columns of y and x, both (K, positions), doubles.
+  template <class Y, class X, class Loop = InOrder>
+  void add(const Eigen::MatrixBase<Y>& y, const Eigen::MatrixBase<X>& x, const Loop& loop = {}) {
+    const Eigen::Index size = products_.rows();
+    if (y.rows() != size || x.rows() != size || x.cols() != y.cols()) {
+      throw std::invalid_argument("ristretto::CrossMoment: " + std::to_string(y.rows()) + " x " +
+                                  std::to_string(y.cols()) + " and " + std::to_string(x.rows()) + " x " +
+                                  std::to_string(x.cols()) + " are added to a moment of " + std::to_string(size) +
+                                  "; give it equal shapes");
+    }
+    detail::for_blocks(size, detail::moments_at_once, loop, [&](Eigen::Index k, Eigen::Index count) {
+      products_.middleCols(k, count).noalias() += y.derived() * x.derived().middleRows(k, count).transpose();
+    });
+    count_ += static_cast<double>(x.cols());
+  }
+  /// The mean of y x^T. (K, K)
+  Eigen::MatrixXd mean() const { return products_ / std::max(count_, 1.0); }
+
+ private:
+  Eigen::MatrixXd products_;
+  double count_ = 0;
+};
+
+/// Rounds rows of weights such that the outputs that they make of their inputs change little: with inputs x of second
+/// moment H = E[x x^T], the error of a row w rounded to q is E[((w - q) x)^2] = (w - q) H (w - q)^T.
+///
+/// Weights are rounded one by one, those of the largest inputs first; each takes over the best correction, in the sense
+/// of that error, for those before. Then single weights move to other numbers of their format while that lowers the
+/// error. A row does not depend on the others, so rows may be given to threads in any groups.
+class Compensation {
+ public:
+  /// `damping`, times the mean of the diagonal, is added to the diagonal of H: against inputs that were seen too
+  /// rarely, or go together completely; it grows where that does not suffice. `sweeps`: how often at most single
+  /// weights are tried once more. Throws std::invalid_argument unless H is square, finite and no smaller than 1 x 1, and
+  /// the damping is not negative.
+  explicit Compensation(const Eigen::MatrixXd& second_moment, double damping = 0.01, int sweeps = 50)
+      : h_(second_moment), sweeps_(sweeps) {
+    check(h_, damping);
+    const double mean = h_.diagonal().mean();
+    const double scale = mean > 0 ? mean : 1;
+    order_.resize(static_cast<std::size_t>(h_.rows()));
+    std::iota(order_.begin(), order_.end(), Eigen::Index{0});
+    std::stable_sort(order_.begin(), order_.end(), [&](auto a, auto b) { return h_(a, a) < h_(b, b); });
+    damped_ = h_(order_, order_);
+    for (double add = std::max(damping, 1e-12);; add *= 10) {
+      damping_ = add * scale;
+      Eigen::MatrixXd sum = damped_;
+      sum.diagonal().array() += damping_;
+      const Eigen::LLT<Eigen::MatrixXd> cholesky(sum);
+      if (cholesky.info() != Eigen::Success && add < 1e6) continue;
+      lower_ = cholesky.matrixL();
+      damped_ = std::move(sum);
+      break;
+    }
+  }
+
+  /// The number of inputs, K.
+  Eigen::Index size() const noexcept { return h_.rows(); }
+
+  /// The weights whose outputs from the inputs x come closest to those of `weights` from other inputs y, where
+  /// cross = E[y x^T]: what is to be rounded when inputs have changed, for instance since layers before were trimmed.
+  WeightRows retarget(const WeightRows& weights, const Eigen::MatrixXd& cross) const {
+    check_columns(weights);
+    if (cross.rows() != size() || cross.cols() != size() || !cross.allFinite()) {
+      throw std::invalid_argument("ristretto::Compensation: the cross moment is " + std::to_string(cross.rows()) + " x " +
+                                  std::to_string(cross.cols()) + "; give it finite numbers, " + std::to_string(size()) +
+                                  " x " + std::to_string(size()));
+    }
+    // (weights (cross + damping) - weights (H + damping)) (H + damping)^-1 more than the weights
+    Eigen::MatrixXd change = (weights.cast<double>() * (cross - h_)).transpose();
+    change = Eigen::MatrixXd(change(order_, Eigen::all));
+    lower_.triangularView<Eigen::Lower>().solveInPlace(change);
+    lower_.triangularView<Eigen::Lower>().transpose().solveInPlace(change);
+    Eigen::MatrixXd result = weights.cast<double>();
+    for (Eigen::Index k = 0; k < size(); ++k) result.col(order_[static_cast<std::size_t>(k)]) += change.row(k);
+    return result.cast<float>();
+  }
+
+  /// weights (rows, K), each row rounded to its format. Never with a larger error than rounding each to nearest.
+  template <class Loop = InOrder>
+  WeightRows round(const WeightRows& weights, std::span<const AnyFormat> formats, const Loop& loop = {}) const {
+    check_columns(weights);
+    check_formats(weights, formats);
+    WeightRows rounded(weights.rows(), weights.cols());
+    detail::for_blocks(weights.rows(), lanes, loop, [&](Eigen::Index first, Eigen::Index count) {
+      const auto block = round_block(weights, first, count, formats.subspan(static_cast<std::size_t>(first)));
+      rounded.middleRows(first, count) = block.rounded;
+    });
+    return rounded;
+  }
+
+  /// Of each row's format times 2^e, |e| <= reach, the one that leaves the least error after rounding.
+  template <class Loop = InOrder>
+  std::vector<AnyFormat> choose_scales(const WeightRows& weights, std::span<const AnyFormat> formats, int reach = 2,
+                                       const Loop& loop = {}) const {
+    check_columns(weights);
+    check_formats(weights, formats);
+    std::vector<AnyFormat> best(formats.begin(), formats.end());
+    detail::for_blocks(weights.rows(), lanes, loop, [&](Eigen::Index first, Eigen::Index count) {
+      std::vector<double> least(static_cast<std::size_t>(count), std::numeric_limits<double>::infinity());
+      std::vector<AnyFormat> tried;
+      for (const int e : around_zero(reach)) {
+        tried.clear();
+        for (Eigen::Index r = 0; r < count; ++r) {
+          tried.push_back(scaled_if_possible(formats[static_cast<std::size_t>(first + r)], e));
+        }
+        const auto block = round_block(weights, first, count, tried);
+        for (std::size_t r = 0; r < least.size(); ++r) {
+          if (block.errors[r] >= least[r]) continue;
+          least[r] = block.errors[r];
+          best[static_cast<std::size_t>(first) + r] = tried[r];
+        }
+      }
+    });
+    return best;
+  }
+
+  /// (w - q) H (w - q)^T of each row.
+  Eigen::VectorXd errors(const WeightRows& weights, const WeightRows& rounded) const {
+    check_columns(weights);
+    check_columns(rounded);
+    if (weights.rows() != rounded.rows()) {
+      throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " and " +
+                                  std::to_string(rounded.rows()) + " rows are compared; give it equal shapes");
+    }
+    const Eigen::MatrixXd change = weights.cast<double>() - rounded.cast<double>();
+    return (change * h_).cwiseProduct(change).rowwise().sum();
+  }
+
+ private:
+  // Rows are computed in the lanes of registers: eight at once, each independent of the others.
+  static constexpr Eigen::Index lanes = 8;
+  using Lanes = Eigen::Array<double, lanes, 1>;
+  using LaneRow = Eigen::Array<double, lanes, Eigen::Dynamic>;  // column k: input order_[k] of eight rows
+
+  struct Block {
+    WeightRows rounded;
+    std::array<double, lanes> errors;
+  };
+
+  static void check(const Eigen::MatrixXd& h, double damping) {
+    if (h.rows() != h.cols() || h.rows() < 1 || !h.allFinite()) {
+      throw std::invalid_argument("ristretto::Compensation: the second moment is " + std::to_string(h.rows()) + " x " +
+                                  std::to_string(h.cols()) + (h.allFinite() ? "" : " and not finite") +
+                                  "; give it the K x K moments of the inputs");
+    }
+    if (!(damping >= 0)) {
+      throw std::invalid_argument("ristretto::Compensation: the damping is " + std::to_string(damping) +
+                                  "; choose one >= 0");
+    }
+  }
+  void check_columns(const WeightRows& weights) const {
+    if (weights.cols() != size() || !weights.allFinite()) {
+      throw std::invalid_argument("ristretto::Compensation: the weights are " + std::to_string(weights.rows()) + " x " +
+                                  std::to_string(weights.cols()) + (weights.allFinite() ? "" : " and not finite") +
+                                  "; give it rows of " + std::to_string(size()) + " finite weights");
+    }
+  }
+  static void check_formats(const WeightRows& weights, std::span<const AnyFormat> formats) {
+    if (static_cast<std::size_t>(weights.rows()) != formats.size()) {
+      throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " rows and " +
+                                  std::to_string(formats.size()) + " formats; give one format for each row");
+    }
+  }
+
+  /// 0, -1, 1, -2, 2, ...: of equal errors the first is taken.
+  static std::vector<int> around_zero(int reach) {
+    std::vector<int> all{0};
+    for (int e = 1; e <= reach; ++e) all.insert(all.end(), {-e, e});
+    return all;
+  }
+  static AnyFormat scaled_if_possible(const AnyFormat& format, int e) {
+    try {
+      return format.scaled(e);
+    } catch (const std::invalid_argument&) {  // at the end of the floats
+      return format;
+    }
+  }
+  static double trimmed(double x, const AnyFormat& format) {
+    return static_cast<double>(
+        format.visit([x](const auto& f) { return Trimmer{f}(static_cast<float>(x)); }));
+  }
+
+  /// Rows first to first + count - 1 with formats[0] on.
+  Block round_block(const WeightRows& weights, Eigen::Index first, Eigen::Index count,
+                    std::span<const AnyFormat> formats) const {
+    LaneRow w = LaneRow::Zero(lanes, size());
+    for (Eigen::Index k = 0; k < size(); ++k) {
+      for (Eigen::Index r = 0; r < count; ++r) {
+        w(r, k) = static_cast<double>(weights(first + r, order_[static_cast<std::size_t>(k)]));
+      }
+    }
+    LaneRow nearest = w;
+    for (Eigen::Index k = 0; k < size(); ++k) trim_lanes(nearest, k, count, formats);
+    LaneRow q = compensated(w, count, formats);
+    improve(w, q, count, formats);
+
+    const Lanes plain = weighted_error(w - nearest), found = weighted_error(w - q);
+    Block block{WeightRows(count, size()), {}};
+    for (Eigen::Index r = 0; r < count; ++r) {
+      const bool better = found[r] <= plain[r];
+      block.errors[static_cast<std::size_t>(r)] = better ? found[r] : plain[r];
+      for (Eigen::Index k = 0; k < size(); ++k) {
+        block.rounded(r, order_[static_cast<std::size_t>(k)]) = static_cast<float>(better ? q(r, k) : nearest(r, k));
+      }
+    }
+    return block;
+  }
+
+  static void trim_lanes(LaneRow& x, Eigen::Index k, Eigen::Index count, std::span<const AnyFormat> formats) {
+    for (Eigen::Index r = 0; r < count; ++r) x(r, k) = trimmed(x(r, k), formats[static_cast<std::size_t>(r)]);
+  }
+
+  /// With H + damping = L L^T, given the errors e of the weights after k, the error of weight k that costs least is
+  /// -sum of L(i, k) e_i / L(k, k) over i > k. So no inverse is needed.
+  LaneRow compensated(const LaneRow& w, Eigen::Index count, std::span<const AnyFormat> formats) const {
+    LaneRow q = w;
+    LaneRow e = LaneRow::Zero(lanes, size());
+    for (Eigen::Index k = size() - 1; k >= 0; --k) {
+      Lanes sum = Lanes::Zero();
+      for (Eigen::Index i = k + 1; i < size(); ++i) sum += lower_(i, k) * e.col(i);
+      q.col(k) += sum / lower_(k, k);
+      trim_lanes(q, k, count, formats);
+      e.col(k) = w.col(k) - q.col(k);
+    }
+    return q;
+  }
+
+  /// Moves single weights to where the damped error is least with the others as they are, until none moves.
+  void improve(const LaneRow& w, LaneRow& q, Eigen::Index count, std::span<const AnyFormat> formats) const {
+    LaneRow slope = LaneRow::Zero(lanes, size());  // half the derivative of the error
+    for (Eigen::Index k = 0; k < size(); ++k) {
+      const Lanes change = q.col(k) - w.col(k);
+      for (Eigen::Index i = 0; i < size(); ++i) slope.col(i) += damped_(i, k) * change;
+    }
+    bool moved = true;
+    for (int sweep = 0; moved && sweep < sweeps_; ++sweep) {
+      moved = false;
+      for (Eigen::Index k = size() - 1; k >= 0; --k) {
+        Lanes step = Lanes::Zero();
+        const double curvature = damped_(k, k);
+        for (Eigen::Index r = 0; r < count; ++r) {
+          const double to = trimmed(q(r, k) - slope(r, k) / curvature, formats[static_cast<std::size_t>(r)]);
+          const double d = to - q(r, k);
+          const double gain = d * (2 * slope(r, k) + d * curvature);
+          if (gain < -1e-9 * d * d * curvature) step[r] = d;  // by more than sums are rounded
+        }
+        if ((step == 0).all()) continue;
+        moved = true;
+        q.col(k) += step;
+        for (Eigen::Index i = 0; i < size(); ++i) slope.col(i) += damped_(i, k) * step;
+      }
+    }
+  }
+
+  /// Of the errors e of each lane: e H e^T.
+  Lanes weighted_error(const LaneRow& e) const {
+    Lanes total = Lanes::Zero();
+    for (Eigen::Index k = 0; k < size(); ++k) {
+      Lanes sum = (damped_(k, k) - damping_) * e.col(k);
+      for (Eigen::Index i = k + 1; i < size(); ++i) sum += 2 * damped_(i, k) * e.col(i);
+      total += sum * e.col(k);
+    }
+    return total;
+  }
+
+  Eigen::MatrixXd h_;
+  std::vector<Eigen::Index> order_{};  // ascending diagonal; weights are rounded from the last on
+  Eigen::MatrixXd damped_{};           // H + damping, in that order
+  Eigen::MatrixXd lower_{};            // its Cholesky factor
+  double damping_ = 0;
+  int sweeps_;
+};
+
+}  // namespace ristretto
