@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <ristretto/any_format.hpp>
+#include <ristretto/trimmer.hpp>
 
+#include <cmath>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -43,6 +46,8 @@ const std::vector<Text> texts = {
     {rt::Minifloat<2, 3, Encoding::finite>{}, "minifloat:2,3,finite"},
     {rt::Minifloat<3, 4, Encoding::fnuz>{}, "minifloat:3,4,fnuz"},
     {rt::Minifloat<3, 4, Encoding::ristretto2016>{}, "minifloat:3,4,ristretto2016"},
+    {rt::Minifloat{3, 4, 10}, "minifloat:3,4,bias=10"},
+    {rt::Minifloat<rt::runtime, rt::runtime, Encoding::finite>{2, 3, -4}, "minifloat:2,3,finite,bias=-4"},
     {rt::PowerOfTwo<-8, -1>{}, "pow2:-8,-1"},
     {rt::PowerOfTwoOrZero<-126, 127>{}, "pow2z:-126,127"},
 };
@@ -104,7 +109,12 @@ TEST_CASE("what is no format is refused with the text and the forms there are") 
                            "pow2:1",
                            "halfs",
                            "fixed:99999999999,0",
-                           "fixed:2,6\n"}) {
+                           "fixed:2,6\n",
+                           "fixed:2,6,bias=3",
+                           "minifloat:3,4,bias=",
+                           "minifloat:3,4,bias=3,",
+                           "minifloat:3,4,bias=3,finite",
+                           "minifloat:3,4,bias"}) {
     const std::string message = checks::message_of<std::invalid_argument>([text] { return AnyFormat::parse(text); });
     CAPTURE(message);
     CHECK(checks::contains(message, "\"" + std::string(text) + "\""));
@@ -131,6 +141,33 @@ TEST_CASE("visit calls once, with the concrete format") {
   CHECK(calls == 1);
   CHECK(bits == 16);
   CHECK(AnyFormat(rt::Half{}).visit([](const auto& f) { return std::is_same_v<decltype(f), const rt::Minifloat<>&>; }));
+}
+
+TEST_CASE("a scaled format trims as the format does, times a power of two") {
+  for (const auto& [format, text] : texts) {
+    for (const int e : {-30, -1, 0, 1, 7, 90}) {
+      CAPTURE(text, e);
+      if (!format.can_scale(e)) {
+        CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { (void)format.scaled(e); }),
+                               "exponent is " + std::to_string(e)));
+        continue;
+      }
+      const AnyFormat scaled = format.scaled(e);
+      CHECK(scaled.bits() == format.bits());
+      CHECK(scaled.scaled(-e) == format);
+      for (const float x : {0.0f, 0.3f, -0.7f, 1.1f, 2.9f, -17.0f, 1000.0f, -0x1p-9f}) {
+        const auto trimmed = [](float value, const AnyFormat& f) {
+          return f.visit([value](const auto& concrete) { return rt::Trimmer{concrete}(value); });
+        };
+        CHECK(trimmed(std::ldexp(x, e), scaled) == std::ldexp(trimmed(x, format), e));
+      }
+    }
+    CHECK(!format.can_scale(300));
+    CHECK(!format.can_scale(std::numeric_limits<int>::max()));
+    CHECK(!format.can_scale(std::numeric_limits<int>::min()));
+  }
+  CHECK(AnyFormat(rt::DynamicFixedPoint<2, 6>{}).scaled(3) == AnyFormat(rt::DynamicFixedPoint{5, 3}));
+  CHECK(AnyFormat(rt::PowerOfTwo<-8, -1>{}).scaled(-1) == AnyFormat(rt::PowerOfTwo{-9, -2}));
 }
 
 TEST_CASE("formats can be kept and exchanged") {

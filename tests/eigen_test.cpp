@@ -499,3 +499,27 @@ TEST_CASE("shapes that differ are refused where the output cannot be resized") {
   CHECK(checks::contains(refusal(in, VectorXf()), "the output 0 x 1"));
   CHECK(checks::contains(refusal(in.transpose(), room), "nothing thrown"));
 }
+
+TEST_CASE("rows of matrices have formats of their own, in either order") {
+  const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3}, rt::PowerOfTwoOrZero{-3, 0}};
+  Eigen::Matrix<float, 3, 50, Eigen::RowMajor> rows;
+  for (int k = 0; k < rows.size(); ++k) rows(k / 50, k % 50) = 0.037f * static_cast<float>(k - 70);
+  Eigen::MatrixXf columns = rows;
+  Eigen::MatrixXf larger = Eigen::MatrixXf::Zero(8, 60);
+  larger.block(2, 3, 3, 50) = rows;
+  auto expected = rows;
+  rt::trim_rows(std::span<float>(expected.data(), 150), formats);
+  rt::trim_rows(rows, formats);
+  rt::trim_rows(columns, formats);
+  rt::trim_rows(larger.block(2, 3, 3, 50), formats);
+  CHECK(rows == expected);
+  CHECK(columns == expected);
+  CHECK(larger.block(2, 3, 3, 50) == expected);
+  Eigen::Matrix<float, 3, 50, Eigen::RowMajor> drawn = Eigen::MatrixXf::Constant(3, 50, 0.3f), by_hand = drawn;
+  const rt::RoundStochastic<> chance{{.seed = 5, .stream = 6}};
+  rt::trim_rows(drawn, formats, chance, 9);
+  rt::trim_rows(std::span<float>(by_hand.data(), 150), formats, chance, 9);
+  CHECK(drawn == by_hand);
+  CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { rt::trim_rows(larger, formats); }),
+                         "8 rows, but 3 formats"));
+}

@@ -98,6 +98,16 @@ static_assert(rt::DynamicFixedPoint{2, 6} != rt::DynamicFixedPoint{3, 5});
 static_assert(rt::Minifloat{3, 4} != rt::Minifloat{2, 5} && rt::PowerOfTwo{-8, -1} == rt::PowerOfTwo{-8, -1});
 static_assert(rt::UnsignedFixedPoint{2, 6}.bits() == 8 && rt::PowerOfTwoOrZero{-8, -1}.bits() == 5);
 
+// Another bias: the same numbers times a power of two, as far as they are normal floats.
+static_assert(rt::Minifloat{3, 4}.has_usual_bias() && rt::Minifloat{3, 4} == rt::Minifloat{3, 4, 7});
+static_assert(rt::Minifloat{3, 4, 10}.bias() == 10 && !rt::Minifloat{3, 4, 10}.has_usual_bias());
+static_assert(rt::Minifloat{3, 4, 10} != rt::Minifloat{3, 4} && rt::Minifloat{3, 4, 10}.bits() == 8);
+static_assert(rt::Minifloat{3, 4, 10}.largest() == 30.0f && rt::Minifloat{3, 4, 10}.quantum(0.0f) == 0x1p-12f);
+static_assert(rt::Minifloat<3>{3, 4, -1}.largest() == 61440.0f);
+static_assert(rt::Minifloat{2, 3, 125}.quantum(0.0f) == 0x1p-126f && !rt::Minifloat{2, 3}.can_have_bias(126));
+static_assert(rt::Minifloat{2, 3, -121}.max_exponent() == 127 && !rt::Minifloat{2, 3}.can_have_bias(-122));
+static_assert(rt::Minifloat{7, 8}.can_have_bias(127) && !rt::Minifloat{7, 8}.can_have_bias(126));
+
 TEST_CASE("bad run-time parameters are refused with the name, the value and the remedy") {
   const auto complaint = [](auto make, const char* name, const char* value) {
     const std::string text = checks::message_of<std::invalid_argument>(make);
@@ -119,6 +129,9 @@ TEST_CASE("bad run-time parameters are refused with the name, the value and the 
   complaint([] { return rt::Minifloat<>{3, 0}; }, "Minifloat", "E is 0");
   complaint([] { return rt::Minifloat<>{3, 1}; }, "ieee", "E is 1");
   complaint([] { return rt::Minifloat<rt::runtime, rt::runtime, Encoding::finite_nan>{0, 3}; }, "finite_nan", "M is 0");
+  complaint([] { return rt::Minifloat<>{2, 3, 126}; }, "Minifloat", "bias is 126");
+  complaint([] { return rt::Minifloat<>{2, 3, std::numeric_limits<int>::min()}; }, "Minifloat", "bias is -2147483648");
+  complaint([] { return rt::Minifloat<>{2, 9, 3}; }, "Minifloat", "E is 9");
   complaint([] { return rt::PowerOfTwo<>{-127, 0}; }, "PowerOfTwo", "Min is -127");
   complaint([] { return rt::PowerOfTwo<>{128, 128}; }, "PowerOfTwo", "Min is 128");
   complaint([] { return rt::PowerOfTwo<>{1, 0}; }, "PowerOfTwo", "Max is 0");

@@ -41,12 +41,15 @@ inline Grid fixed_point(int il, int fl, bool is_signed) {
   return sorted(grid);
 }
 
+inline int usual_bias(int e, ristretto::Encoding encoding) {
+  return encoding == ristretto::Encoding::fnuz ? 1 << (e - 1) : (1 << (e - 1)) - 1;
+}
+
 /// The codes of a minifloat: sign, E exponent bits, M mantissa bits. Values beyond float are left out.
-inline Grid minifloat(int m, int e, ristretto::Encoding encoding,
+inline Grid minifloat(int m, int e, int bias, ristretto::Encoding encoding,
                       ristretto::Overflow overflow = ristretto::Overflow::saturate) {
   using ristretto::Encoding;
   Grid grid;
-  const int bias = encoding == Encoding::fnuz ? 1 << (e - 1) : (1 << (e - 1)) - 1;
   const int mantissas = 1 << m;
   const int exponents = 1 << e;
   const double smallest_held = encoding == Encoding::ristretto2016 ? 0x1p-126 : 0x1p-149;
@@ -98,7 +101,7 @@ Grid grid_of(const ristretto::UnsignedFixedPoint<IL, FL>& f) {
 }
 template <int M, int E, ristretto::Encoding encoding, ristretto::Overflow overflow>
 Grid grid_of(const ristretto::Minifloat<M, E, encoding, overflow>& f) {
-  return minifloat(f.mantissa_bits(), f.exponent_bits(), encoding, overflow);
+  return minifloat(f.mantissa_bits(), f.exponent_bits(), f.bias(), encoding, overflow);
 }
 template <int Min, int Max>
 Grid grid_of(const ristretto::PowerOfTwo<Min, Max>& f) {

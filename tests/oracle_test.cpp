@@ -102,6 +102,13 @@ std::string minifloats(Widths widths) {
     for (int m = encoding == rt::Encoding::finite_nan ? 1 : 0; 1 + m + e <= widths.last; ++m) {
       if (1 + m + e < widths.first) continue;
       compare_all(found, rt::Minifloat<rt::runtime, rt::runtime, encoding, overflow>{m, e});
+      const int usual = oracle::usual_bias(e, encoding);
+      for (const int bias : {usual - 60, usual + 3}) {
+        const rt::Minifloat<rt::runtime, rt::runtime, encoding, overflow> format{m, e};
+        if (1 + m + e <= 8 && format.can_have_bias(bias)) {
+          compare_all(found, rt::Minifloat<rt::runtime, rt::runtime, encoding, overflow>{m, e, bias});
+        }
+      }
     }
   }
   return found.report();
@@ -110,7 +117,7 @@ std::string minifloats(Widths widths) {
 }  // namespace
 
 TEST_CASE("the oracle knows a format that can be written down") {
-  const oracle::Grid e2m1 = oracle::minifloat(1, 2, rt::Encoding::finite);
+  const oracle::Grid e2m1 = oracle::minifloat(1, 2, 1, rt::Encoding::finite);
   CHECK(e2m1.values == std::vector<double>{-6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6});
   CHECK(oracle::trim(e2m1, 5, rt::RoundNearest{}) == 4);
   CHECK(oracle::trim(e2m1, -5, rt::RoundNearestAway{}) == -6);

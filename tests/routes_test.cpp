@@ -158,6 +158,12 @@ std::string minifloat_disagreements() {
       check_format(found, rt::Minifloat<rt::runtime, rt::runtime, encoding, overflow>(m, e));
     }
   }
+  const rt::Minifloat<rt::runtime, rt::runtime, encoding, overflow> usual(2, 3);
+  for (const int more : {-118, -90, 5, 120}) {  // of its exponents
+    if (usual.can_have_bias(usual.bias() - more)) {
+      check_format(found, rt::Minifloat<rt::runtime, rt::runtime, encoding, overflow>(2, 3, usual.bias() - more));
+    }
+  }
   return found.report();
 }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The search of bit widths, over scores whose best assignment is known.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ristretto/search.hpp>
@@ -196,4 +199,135 @@ TEST_CASE("what cannot be searched is refused with the thing, the value and the 
   CHECK(checks::contains(refusal({{"conv", {8}}}, std::numeric_limits<double>::quiet_NaN()), "the margin is nan"));
   CHECK(refusal({{"conv", {8}}}, 1, std::numeric_limits<double>::quiet_NaN()) ==
         "ristretto::search: the score is NaN; return a number");
+}
+
+namespace {
+
+using CostTrial = rt::CostTrial<int>;
+using CostResult = rt::CostResult<int>;
+
+/// Bits, each part's times its size.
+struct Bits {
+  std::vector<double> size;
+
+  double operator()(const Assignment& assignment) const {
+    double bits = 0;
+    for (std::size_t p = 0; p < size.size(); ++p) bits += size[p] * assignment[p].value_or(32);
+    return bits;
+  }
+};
+
+/// Additive losses: of part p at `bits` it is sensitivity[p] * 4^-bits.
+struct Divergence {
+  std::vector<double> sensitivity;
+
+  double operator()(const Assignment& assignment) const {
+    double score = 0;
+    for (std::size_t p = 0; p < sensitivity.size(); ++p) {
+      if (assignment[p]) score -= sensitivity[p] * std::pow(0.25, *assignment[p]);
+    }
+    return score;
+  }
+};
+
+std::vector<Part> layers(std::size_t count) {
+  std::vector<Part> parts;
+  for (std::size_t p = 0; p < count; ++p) parts.push_back({"layer " + std::to_string(p), {8, 7, 6, 5, 4, 3, 2}});
+  return parts;
+}
+
+}  // namespace
+
+TEST_CASE("under a cost, parts get the bits that they are worth: the optimum of an additive loss") {
+  // With loss sum s_p 4^-b_p and cost sum b_p, steps along the best gain per cost are optimal: the greatest loss next.
+  const Divergence score{{64, 1, 16, 4, 256}};
+  const Bits cost{{1, 1, 1, 1, 1}};
+  for (const double margin : {0.006, 0.05, 1.0, 20.0}) {
+    const CostResult r = rt::search_costs(layers(5), score, cost, margin);
+    CHECK(r.finished);
+    CHECK(r.score >= -margin);
+    CHECK(r.score == score(r.assignment));
+    CHECK(r.cost == cost(r.assignment));
+    double least = 1000;  // of all assignments
+    for (int code = 0; code < 7 * 7 * 7 * 7 * 7; ++code) {
+      Assignment a;
+      for (int p = 0, rest = code; p < 5; ++p, rest /= 7) a.push_back(2 + rest % 7);
+      if (score(a) >= -margin) least = std::min(least, cost(a));
+    }
+    CAPTURE(margin);
+    CHECK(r.cost == least);
+  }
+}
+
+TEST_CASE("sizes count: a large part gives its bits before a small one of the same sensitivity") {
+  const CostResult r = rt::search_costs(layers(2), Divergence{{1, 1}}, Bits{{100, 1}}, 0.005);
+  CHECK(*r.assignment[0] < *r.assignment[1]);
+  CHECK(r.cost < 100 * 5 + 9);
+}
+
+TEST_CASE("a loss that is finer than the score decides the order, and the score what holds") {
+  const auto score = [](const Assignment& a) {
+    const double lost = Divergence{{16, 1}}(a);
+    return rt::Worth(lost < -0.02 ? 0.0 : 1.0, -lost);
+  };
+  const CostResult r = rt::search_costs(layers(2), score, Bits{{1, 1}}, 0.5);
+  CHECK(r.score == 1);
+  CHECK(r.assignment == Assignment{5, 4});  // 1/64 + 1/256 is 0.0195
+}
+
+TEST_CASE("the search under a cost reports in order, and keeps the best when it is stopped") {
+  const Divergence score{{64, 1, 16}};
+  const Bits cost{{3, 2, 1}};
+  std::vector<double> costs;
+  CostResult whole, stopped;
+  rt::search_costs(std::span<const Part>(layers(3)), score, cost, 0.1,
+                   [&](const CostTrial& t) { costs.push_back(t.cost); }, whole);
+  CHECK(costs.size() == whole.trials.size());
+  CHECK(!whole.trials[0].assignment[0].has_value());
+  CHECK(whole.trials[1].assignment == Assignment{8, 8, 8});
+  CHECK(whole.trials[2].part == 0);
+  struct Stop {};
+  for (const std::size_t after : {1u, 2u, 5u, 20u}) {
+    CHECK_THROWS_AS(rt::search_costs(std::span<const Part>(layers(3)), score, cost, 0.1,
+                                     [&](const CostTrial&) {
+                                       if (stopped.trials.size() == after) throw Stop{};
+                                     },
+                                     stopped),
+                    Stop);
+    CHECK(!stopped.finished);
+    CHECK(stopped.trials.size() == after);
+    double cheapest = cost(Assignment(3));
+    for (const CostTrial& t : stopped.trials) cheapest = t.within_margin ? std::min(cheapest, t.cost) : cheapest;
+    CHECK(stopped.cost == cheapest);
+  }
+}
+
+TEST_CASE("what nothing can narrow stays as it is") {
+  const CostResult r = rt::search_costs(layers(2), Divergence{{1e9, 1e9}}, Bits{{1, 1}}, 0.1);
+  CHECK(r.finished);
+  CHECK(r.assignment == Assignment(2));
+  CHECK(r.trials.size() == 2);
+  CHECK(r.cost == 64);
+  // Where cost has nothing to gain it does not narrow.
+  CHECK(rt::search_costs(layers(1), Divergence{{0}}, [](const Assignment&) { return 1.0; }, 1.0).trials.size() == 8);
+}
+
+TEST_CASE("the front holds what no trial beats") {
+  std::vector<CostTrial> trials;
+  for (const auto& [cost, score] : std::vector<std::pair<double, double>>{
+           {5, 3}, {1, 1}, {5, 4}, {2, 0.5}, {3, 3}, {1, 1}, {9, 4}, {7, 6}}) {
+    trials.push_back({{}, {}, score, -score, cost, true});
+  }
+  CHECK(rt::pareto_front(std::span<const CostTrial>(trials)) == std::vector<std::size_t>{1, 4, 2, 7});
+  CHECK(rt::pareto_front(std::span<const CostTrial>()).empty());
+}
+
+TEST_CASE("the search under a cost refuses NaN") {
+  const auto refusal_of = [](double score, double cost) {
+    return checks::message_of<std::invalid_argument>([&] {
+      rt::search_costs(layers(1), [&](const Assignment&) { return score; }, [&](const Assignment&) { return cost; }, 1);
+    });
+  };
+  CHECK(checks::contains(refusal_of(std::numeric_limits<double>::quiet_NaN(), 1), "NaN"));
+  CHECK(checks::contains(refusal_of(1, std::numeric_limits<double>::quiet_NaN()), "NaN"));
 }

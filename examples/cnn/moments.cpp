@@ -3,6 +3,7 @@
 #include "moments.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "columns.hpp"
 #include "trimmed.hpp"
@@ -12,53 +13,73 @@ namespace {
 
 constexpr Index most_doubles = Index{1} << 22;  // of a matrix of columns
 
-/// Copies a matrix into columns of a larger one.
-void place(View from, Columns& to, Index column) {
-  for (Index k = 0; k < from.rows; ++k) std::copy_n(from.row(k), from.cols, to.row(k).data() + column);
-}
+/// The columns of some tiles of a batch.
+class Gather {
+ public:
+  Gather(const Convolution& layer, Shape in) : windows_(layer), plan_(windows_, in, layer.output_shape(in)) {
+    reserve(work_, plan_);
+  }
+
+  Index tiles() const { return plan_.tiles(); }
+  Index tiles_at_once() const { return std::max(Index{1}, most_doubles / (plan_.depth * plan_.max_columns())); }
+
+  Columns columns(const float* x, int first_channel, Index first, Index count) {
+    std::vector<Index> begin{0};  // column of each tile
+    for (Index i = 0; i < count; ++i) begin.push_back(begin.back() + plan_.columns(plan_.tile(first + i)));
+    Columns all(plan_.depth, begin.back());
+    parallel_for(count, [&](Index i, int worker) {
+      Buffer& scratch = work_.threads[static_cast<std::size_t>(worker)].columns;
+      const View from = columns_of(windows_, plan_, plan_.tile(first + i), first_channel, x, scratch);
+      for (Index k = 0; k < from.rows; ++k) {
+        std::copy_n(from.row(k), from.cols, all.row(k).data() + begin[static_cast<std::size_t>(i)]);
+      }
+    });
+    return all;
+  }
+
+ private:
+  Windows windows_;
+  Plan plan_;
+  Workspace work_{};
+};
 
 }  // namespace
 
 Index inputs_of_a_row(const Convolution& layer) { return layer.weight.value().shape().image(); }
 Index inputs_of_a_row(const InnerProduct& layer) { return layer.weight.value().shape().image(); }
 
-void each_columns(const Convolution& layer, const Tensor& in,
-                  const std::function<void(int group, const Columns& columns)>& f) {
-  const Windows windows(layer);
-  const Plan p(windows, in.shape(), layer.output_shape(in.shape()));
+int groups_of(const Convolution& layer) { return layer.groups; }
+int groups_of(const InnerProduct&) { return 1; }
+
+void each_columns(const Convolution& layer, const Tensor& in, const Tensor* other, const UseColumns& use) {
+  Gather gather(layer, in.shape());
   Workspace work;
-  reserve(work, p);
   Pass pass{{}, &work};
   const float* x = trimmed_input(in, layer.formats, pass);
-  const Index at_once = std::max(Index{1}, most_doubles / (p.depth * p.max_columns()));  // tiles
-  for (Index first = 0; first < p.tiles(); first += at_once) {
-    const Index last = std::min(p.tiles(), first + at_once);
-    std::vector<Index> begin{0};  // column of each tile
-    for (Index i = first; i < last; ++i) begin.push_back(begin.back() + p.columns(p.tile(i)));
-    Columns columns(p.depth, begin.back());
+  for (Index first = 0; first < gather.tiles(); first += gather.tiles_at_once()) {
+    const Index count = std::min(gather.tiles() - first, gather.tiles_at_once());
     for (int g = 0; g < layer.groups; ++g) {
-      parallel_for(last - first, [&](Index i, int worker) {
-        Buffer& scratch = work.threads[static_cast<std::size_t>(worker)].columns;
-        const int channel = g * (in.shape().C / layer.groups);
-        place(columns_of(windows, p, p.tile(first + i), channel, x, scratch), columns,
-              begin[static_cast<std::size_t>(i)]);
-      });
-      f(g, columns);
+      const int channel = g * (in.shape().C / layer.groups);
+      const Columns columns = gather.columns(x, channel, first, count);
+      if (!other) {
+        use(g, columns, nullptr);
+        continue;
+      }
+      const Columns of_other = gather.columns(other->data(), channel, first, count);
+      use(g, columns, &of_other);
     }
   }
 }
 
-void each_columns(const InnerProduct& layer, const Tensor& in,
-                  const std::function<void(int group, const Columns& columns)>& f) {
+void each_columns(const InnerProduct& layer, const Tensor& in, const Tensor* other, const UseColumns& use) {
   Workspace work;
   Pass pass{{}, &work};
-  const float* x = trimmed_input(in, layer.formats, pass);
-  const Index depth = in.shape().image();
-  Columns columns(depth, in.shape().N);
-  for (Index n = 0; n < in.shape().N; ++n) {
-    for (Index k = 0; k < depth; ++k) columns(k, n) = static_cast<double>(x[n * depth + k]);
-  }
-  f(0, columns);
+  const Index depth = in.shape().image(), count = in.shape().N;
+  using Images = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic>>;  // (depth, count)
+  const Columns columns = Images(trimmed_input(in, layer.formats, pass), depth, count).cast<double>();
+  if (!other) return use(0, columns, nullptr);
+  const Columns of_other = Images(other->data(), depth, count).cast<double>();
+  use(0, columns, &of_other);
 }
 
 }  // namespace cnn

@@ -24,11 +24,15 @@ struct InParallel {
 Index inputs_of_a_row(const Convolution& layer);
 Index inputs_of_a_row(const InnerProduct& layer);
 
-/// Calls f(group, columns) for parts of the batch in order, in each for all groups: the inputs that the weights of a
-/// row of that group meet at so many positions.
-void each_columns(const Convolution& layer, const Tensor& in,
-                  const std::function<void(int group, const Columns& columns)>& f);
-void each_columns(const InnerProduct& layer, const Tensor& in,
-                  const std::function<void(int group, const Columns& columns)>& f);
+/// The number of groups that its filters fall into.
+int groups_of(const Convolution& layer);
+int groups_of(const InnerProduct& layer);
+
+/// Calls f(group, columns, of_other) for parts of the batch in order, in each for all groups: the inputs that the
+/// weights of a row of that group meet at so many positions, trimmed as the layer does it, and at the same positions
+/// those of `other`, another batch for the same layer, untrimmed; none where that is null.
+using UseColumns = std::function<void(int group, const Columns& columns, const Columns* of_other)>;
+void each_columns(const Convolution& layer, const Tensor& in, const Tensor* other, const UseColumns& use);
+void each_columns(const InnerProduct& layer, const Tensor& in, const Tensor* other, const UseColumns& use);
 
 }  // namespace cnn

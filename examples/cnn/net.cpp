@@ -292,20 +292,31 @@ void Net::restore(int node, const Tensor& value) {
   copy_channels(value, 0, all, places_[i].first_channel);
 }
 
+/// A cut without values, moved before a layer whose Relu would be its first.
+Cut Net::empty_cut(int first) const {
+  check(first >= 0 && first < static_cast<int>(nodes_.size()), "cut",
+        "it begins at layer " + std::to_string(first) + " of " + std::to_string(nodes_.size()),
+        "choose the position of a layer");
+  Cut cut{.first = first};
+  if (first > 0 && fused_relu(static_cast<std::size_t>(first) - 1)) --cut.first;
+  cut.nodes = read_across(cut.first);
+  return cut;
+}
+
+void Net::save(Cut& cut, const Tensor& in) const {
+  cut.values.resize(cut.nodes.size());
+  for (std::size_t k = 0; k < cut.nodes.size(); ++k) save(cut.nodes[k], in, cut.values[k]);
+}
+
 const Tensor& Net::forward(const Tensor& in, Cut& cut) {
   check_input(in);
-  check(cut.first >= 0 && cut.first < static_cast<int>(nodes_.size()), "cut",
-        "it begins at layer " + std::to_string(cut.first) + " of " + std::to_string(nodes_.size()),
-        "choose the position of a layer");
   plan({.keeps = keep_outputs_});
   phase_ = {};
-  if (cut.first > 0 && fused_relu(static_cast<std::size_t>(cut.first) - 1)) --cut.first;
-  cut.nodes = read_across(cut.first);
-  cut.values.resize(cut.nodes.size());
+  Cut found = empty_cut(cut.first);
+  found.values.swap(cut.values);  // for their memory
+  cut = std::move(found);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    for (std::size_t k = 0; k < cut.nodes.size() && static_cast<int>(i) == cut.first; ++k) {
-      save(cut.nodes[k], in, cut.values[k]);
-    }
+    if (static_cast<int>(i) == cut.first) save(cut, in);
     run(i, in);
   }
   return memory_[places_.back().memory].value;
@@ -330,15 +341,34 @@ const Tensor& Net::forward_from(const Cut& cut) {
   return memory_[places_.back().memory].value;
 }
 
-const Tensor& Net::input_of(int layer, const Tensor& in) {
+Cut Net::cut_at(int first, const Tensor& in) {
   check_input(in);
-  const auto last = static_cast<std::size_t>(layer);
-  check(layer >= 0 && last < nodes_.size(), "input_of", "there is no layer at " + std::to_string(layer),
-        "choose the position of a layer");
   plan({.keeps = keep_outputs_});
   phase_ = {};
-  for (std::size_t i = 0; i < last; ++i) run(i, in);
-  return value_of(nodes_[last].inputs.front(), in);
+  Cut cut = empty_cut(first);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(cut.first); ++i) run(i, in);
+  save(cut, in);
+  return cut;
+}
+
+Cut Net::cut_at(int first, const Cut& from) {
+  check_cut(from);
+  plan({.keeps = keep_outputs_});
+  phase_ = {};
+  Cut cut = empty_cut(first);
+  check(cut.first >= from.first, "cut", "it begins before the one it comes from", "choose a later layer");
+  for (std::size_t k = 0; k < from.nodes.size(); ++k) restore(from.nodes[k], from.values[k]);
+  for (auto i = static_cast<std::size_t>(from.first); i < static_cast<std::size_t>(cut.first); ++i) {
+    run(i, from.values[0]);
+  }
+  save(cut, from.values[0]);
+  return cut;
+}
+
+const Tensor& Net::input_of(const Cut& cut) const {
+  check_cut(cut);
+  const int read = nodes_[static_cast<std::size_t>(cut.first)].inputs.front();
+  return cut.values[static_cast<std::size_t>(std::find(cut.nodes.begin(), cut.nodes.end(), read) - cut.nodes.begin())];
 }
 
 /// Gives a memory without a gradient the spare one that fits best.

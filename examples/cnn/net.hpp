@@ -56,8 +56,12 @@ class Net {
   /// The same output, computed from layer cut.first on: the bits of forward(in) as long as no layer before has changed.
   const Tensor& forward_from(const Cut& cut);
 
-  /// The first input of the layer at this position, from a pass in inference over the layers before it.
-  const Tensor& input_of(int layer, const Tensor& in);
+  /// What the layers from `first` on read, from a pass in inference over those before; the second computes the layers
+  /// from the old cut to the new one.
+  Cut cut_at(int first, const Tensor& in);
+  Cut cut_at(int first, const Cut& from);
+  /// The value in a cut that its first layer reads first.
+  const Tensor& input_of(const Cut& cut) const;
 
   /// Whether passes in inference keep the output of every layer, as those in training do.
   void keep_outputs(bool keep);
@@ -127,6 +131,8 @@ class Net {
   std::size_t position(std::string_view name) const;
   void check_input(const Tensor& in) const;
   void check_cut(const Cut& cut) const;
+  Cut empty_cut(int first) const;
+  void save(Cut& cut, const Tensor& in) const;
   std::vector<int> read_across(int first) const;
   void plan(Layout layout);
   void plan_concat(std::size_t concat, std::span<const int> readers);

@@ -17,7 +17,7 @@ namespace {
 namespace rt = ristretto;
 using caffe::QuantizationParameter;
 
-constexpr int least_bias_bits = 8;  // the original trims biases in the format of the weights
+constexpr int least_bias_bits = 16;  // accumulators have more; the original trims biases as the weights
 
 enum class Tensor { weight, bias, activation };
 
@@ -31,20 +31,45 @@ rt::Range positive_part(const rt::Range& range) {
   return positive;
 }
 
-rt::AnyFormat format_for(const Rule& rule, int bits, Tensor tensor, const rt::Range& range) {
-  using enum rt::Encoding;
-  const rt::Choice choice{.rule = rule.ranges,
-                          .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
+using Minifloat = rt::Minifloat<rt::runtime, rt::runtime, rt::Encoding::finite>;
+
+/// The formats of this width, up to a power of two; none by the original's rule, which scales no formats.
+std::vector<rt::AnyFormat> shapes(const Rule& rule, int bits, Tensor tensor, bool is_unsigned) {
+  std::vector<rt::AnyFormat> all;
+  if (rule.is_original()) return all;
   if (rule.mode == QuantizationParameter::MINIFLOAT) {
-    return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, finite>>(bits, range, choice);
+    constexpr int most_exponent_bits = 5;  // more would only be wider than any range
+    for (int e = 1; e <= std::min(bits - 1, most_exponent_bits) && bits - 1 - e <= 23; ++e) {
+      all.push_back(Minifloat(bits - 1 - e, e));
+    }
+  } else if (rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS && tensor == Tensor::weight) {
+    const int codes = 1 << (bits - 1);  // with a sign; one of them is zero
+    if (bits >= 2 && bits <= 8) all.push_back(rt::PowerOfTwoOrZero<>(2 - codes, 0));
+  } else if (is_unsigned) {
+    all.push_back(rt::UnsignedFixedPoint<>(0, bits));
+  } else {
+    all.push_back(rt::DynamicFixedPoint<>(1, bits - 1));
   }
+  if (all.empty()) throw std::invalid_argument("there is no format with " + std::to_string(bits) + " bits");
+  return all;
+}
+
+rt::Choice choice_for(const Rule& rule, Tensor tensor) {
+  return {.rule = rule.ranges, .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
+}
+
+rt::AnyFormat original_format(const Rule& rule, int bits, Tensor tensor, const rt::Range& range) {
   if (rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS && tensor == Tensor::weight) {
-    if (rule.is_original()) return rt::choose<rt::PowerOfTwo<>>(bits, range, choice);
-    return rt::choose<rt::PowerOfTwoOrZero<>>(bits, range, choice);
+    return rt::choose<rt::PowerOfTwo<>>(bits, range, choice_for(rule, tensor));
   }
-  const bool never_negative = tensor == Tensor::activation && range.min() >= 0;
-  if (never_negative && !rule.is_original()) return rt::choose<rt::UnsignedFixedPoint<>>(bits, range, choice);
-  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice);
+  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice_for(rule, tensor));
+}
+
+rt::AnyFormat format_for(const Rule& rule, int bits, Tensor tensor, const rt::Range& range) {
+  if (rule.is_original()) return original_format(rule, bits, tensor, range);
+  const bool never_negative = tensor == Tensor::activation && range.count() > 0 && range.min() >= 0;
+  return rt::choose_scaled(shapes(rule, bits, tensor, never_negative && rule.is_unsigned), range,
+                           choice_for(rule, tensor));
 }
 
 /// The original gives all layers one minifloat format, with exponent bits for the largest activation of the net.
@@ -65,10 +90,17 @@ std::optional<rt::AnyFormat> bias_format(const LayerStatistics& layer, const Rul
   return format_for(rule, std::max(bits, least_bias_bits), Tensor::bias, layer.ranges.bias);
 }
 
-cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const Widths& widths) {
+cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const LayerWidths& widths) {
   cnn::Formats f{.ties = rule.ties};
-  if (const auto width = layer.is_fc ? widths.fc : widths.conv) {
-    f.weight = format_for(rule, *width, Tensor::weight, layer.ranges.weight);
+  if (const auto width = widths.weights) {
+    if (rule.per_channel && layer.rows > 0 && !rule.is_original()) {
+      auto chosen = rt::choose_rows(shapes(rule, *width, Tensor::weight, false), layer.values, layer.rows,
+                                    choice_for(rule, Tensor::weight));
+      f.weight = chosen.format;
+      f.weight_shifts = std::move(chosen.shifts);
+    } else {
+      f.weight = format_for(rule, *width, Tensor::weight, layer.ranges.weight);
+    }
     f.bias = bias_format(layer, rule, *width, *f.weight);
   }
   if (widths.activations) {
@@ -89,7 +121,11 @@ std::vector<LayerStatistics> describe(caffe_files::Model& model) {
                       .position = static_cast<int>(&node - model.net.nodes().data()),
                       .is_fc = std::is_same_v<Layer, cnn::InnerProduct>,
                       .weights = layer.weight.value().size(),
-                      .biases = layer.bias.value().size()});
+                      .biases = layer.bias.value().size(),
+                      .values{layer.weight.value().values().begin(), layer.weight.value().values().end()},
+                      .rows = std::is_same_v<Layer, cnn::Deconvolution>
+                                  ? 0
+                                  : static_cast<std::size_t>(layer.weight.value().shape().N)});
   });
   return layers;
 }
@@ -149,23 +185,35 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Sou
   return layers;
 }
 
+std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& layers, const Widths& widths) {
+  std::vector<LayerWidths> all;
+  for (const LayerStatistics& layer : layers) all.push_back({layer.is_fc ? widths.fc : widths.conv, widths.activations});
+  return all;
+}
+
 std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
-                                      const Widths& widths) {
-  std::vector<cnn::Formats> all;
+                                      const std::vector<LayerWidths>& widths) {
   if (rule.mode == QuantizationParameter::MINIFLOAT && rule.is_original()) {
-    if (!widths.activations) return std::vector<cnn::Formats>(layers.size());
-    const rt::AnyFormat one = original_minifloat(layers, *widths.activations);
+    const auto width = widths.front().activations;
+    if (!width) return std::vector<cnn::Formats>(layers.size());
+    const rt::AnyFormat one = original_minifloat(layers, *width);
     return std::vector<cnn::Formats>(layers.size(),
                                      {.input = one, .weight = one, .bias = one, .output = one, .ties = rule.ties});
   }
-  for (const LayerStatistics& layer : layers) {
+  std::vector<cnn::Formats> all;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
     try {
-      all.push_back(formats_for(layer, rule, widths));
+      all.push_back(formats_for(layers[i], rule, widths[i]));
     } catch (const std::invalid_argument& error) {
-      throw std::invalid_argument(layer.name + ": " + error.what());
+      throw std::invalid_argument(layers[i].name + ": " + error.what());
     }
   }
   return all;
+}
+
+std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
+                                      const Widths& widths) {
+  return formats_for(layers, rule, widths_of_layers(layers, widths));
 }
 
 std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths) {

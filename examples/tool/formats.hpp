@@ -23,6 +23,8 @@ struct Rule {
   ristretto::RangeRule ranges = ristretto::RangeRule::min_mse;
 
   cnn::Ties ties = cnn::Ties::to_even;
+  bool per_channel = false;  // a scale for each output channel of the weights; not of Deconvolution
+  bool is_unsigned = true;   // activations that are never negative have no sign
 
   bool is_original() const { return ranges == ristretto::RangeRule::ristretto2016; }
 };
@@ -41,12 +43,28 @@ struct LayerStatistics {
   int position = 0;  // in the net
   bool is_fc = false;
   long long weights = 0, biases = 0;
+  std::vector<float> values{};  // of the weights
+  std::size_t rows = 0;         // output channels one after the other in the weights; 0: they lie otherwise
   cnn::LayerRanges ranges{};  // of the output: after the ReLU in place, if one follows
 };
 
 /// What the layers of the net, in float, meet in these pictures.
 std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
                                      const std::string& title);
+
+/// Bit widths of a layer; what is absent stays float.
+struct LayerWidths {
+  std::optional<int> weights{}, activations{};
+
+  friend bool operator==(const LayerWidths&, const LayerWidths&) = default;
+};
+
+/// Those that the parts of a net have.
+std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& layers, const Widths& widths);
+
+/// The formats of each layer for its widths; also for MINIFLOAT by the original's rule, which has one width for all.
+std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
+                                      const std::vector<LayerWidths>& widths);
 
 /// The formats of each layer for these widths. Throws std::invalid_argument where there is no format of a width.
 std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,

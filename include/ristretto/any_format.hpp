@@ -66,6 +66,8 @@ class AnyFormat {
   /// The same grid, every number times 2^exponent: what a shift makes of it. Throws std::invalid_argument where there is
   /// no such format.
   constexpr AnyFormat scaled(int exponent) const;
+  /// Whether there is one.
+  constexpr bool can_scale(int exponent) const;
 
   friend constexpr bool operator==(const AnyFormat&, const AnyFormat&) = default;
 
@@ -111,6 +113,17 @@ constexpr AnyFormat times_power_of_two(const PowerOfTwo<Min, Max>& f, int e) {
 template <int Min, int Max>
 constexpr AnyFormat times_power_of_two(const PowerOfTwoOrZero<Min, Max>& f, int e) {
   return PowerOfTwoOrZero<>(f.min_exponent() + e, f.max_exponent() + e);
+}
+
+template <class F>
+constexpr bool can_scale(const F& f, int e) {
+  if constexpr (requires { f.fractional_length(); }) {
+    return within(f.fractional_length() - e, -96, 126);
+  } else if constexpr (requires { f.bias(); }) {
+    return e == 0 || f.can_have_bias(f.bias() - e);
+  } else {
+    return f.min_exponent() + e >= -126 && f.max_exponent() + e <= 127;
+  }
 }
 
 /// The bias of a minifloat that has one of its own.
@@ -187,9 +200,15 @@ AnyFormat make_format(std::size_t wanted, int first, int second, std::optional<i
 
 }  // namespace detail
 
+constexpr bool AnyFormat::can_scale(int exponent) const {
+  return detail::within(exponent, -1000, 1000) &&
+         visit([exponent](const auto& f) { return detail::can_scale(f, exponent); });
+}
+
 constexpr AnyFormat AnyFormat::scaled(int exponent) const {
-  if (!detail::within(exponent, -1000, 1000)) {  // so that no sum overflows; no format bears more
-    detail::throw_bad_parameter("AnyFormat::scaled", "the exponent", exponent, "one in [-1000, 1000]");
+  if (!can_scale(exponent)) {
+    detail::throw_bad_parameter("AnyFormat::scaled", "the exponent", exponent,
+                                "one with which the grid lies within the floats");
   }
   return visit([exponent](const auto& f) { return detail::times_power_of_two(f, exponent); });
 }

@@ -204,7 +204,8 @@ class Compensation {
       for (const int e : around_zero(reach)) {
         tried.clear();
         for (Eigen::Index r = 0; r < count; ++r) {
-          tried.push_back(scaled_if_possible(formats[static_cast<std::size_t>(first + r)], e));
+          const AnyFormat& format = formats[static_cast<std::size_t>(first + r)];
+          tried.push_back(format.scaled(format.can_scale(e) ? e : 0));
         }
         const auto block = round_block(weights, first, count, tried);
         for (std::size_t r = 0; r < least.size(); ++r) {
@@ -270,13 +271,6 @@ class Compensation {
     std::vector<int> all{0};
     for (int e = 1; e <= reach; ++e) all.insert(all.end(), {-e, e});
     return all;
-  }
-  static AnyFormat scaled_if_possible(const AnyFormat& format, int e) {
-    try {
-      return format.scaled(e);
-    } catch (const std::invalid_argument&) {  // at the end of the floats
-      return format;
-    }
   }
   static double trimmed(double x, const AnyFormat& format) {
     return static_cast<double>(

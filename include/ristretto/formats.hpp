@@ -273,10 +273,7 @@ class Minifloat {
   constexpr Minifloat(detail::Param<M> m, int e, int bias)
     requires(E == runtime)
       : Minifloat(m, e) {
-    const int less = bias_.get() - bias;  // so much larger is every exponent
-    const bool fits = less == 0 || (detail::within(less, -512, 512) && max_exponent() + less <= 127 &&
-                                    min_exponent() - m_.get() + less >= -126);
-    if (!fits) {
+    if (!can_have_bias(bias)) {
       detail::throw_bad_parameter("Minifloat", "the bias", bias,
                                   "one with which its numbers are between 2^-126 and 2^128");
     }
@@ -289,6 +286,12 @@ class Minifloat {
   RISTRETTO_HOST_DEVICE constexpr int bias() const noexcept { return bias_.get(); }
   RISTRETTO_HOST_DEVICE constexpr bool has_usual_bias() const noexcept {
     return bias() == detail::usual_bias(encoding, e_.get());
+  }
+  /// Whether the constructor takes this bias.
+  RISTRETTO_HOST_DEVICE constexpr bool can_have_bias(int bias) const noexcept {
+    const int usual = detail::usual_bias(encoding, e_.get());
+    const std::int64_t more = std::int64_t{bias_.get()} - bias;  // so much larger is every exponent
+    return bias == usual || (max_exponent() + more <= 127 && min_exponent() - m_.get() + more >= -126);
   }
   /// Exponent of the largest numbers.
   RISTRETTO_HOST_DEVICE constexpr int max_exponent() const noexcept {

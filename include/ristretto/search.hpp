@@ -48,6 +48,28 @@ struct SearchResult {
   std::vector<Trial<Candidate>> trials;
 };
 
+namespace detail {
+
+template <class Candidate>
+void check_search(std::span<const Part<Candidate>> parts, double margin) {
+  for (const auto& part : parts) {
+    if (part.candidates.empty()) {
+      throw std::invalid_argument("ristretto::search: part \"" + part.name +
+                                  "\" has no candidates; give it at least one");
+    }
+  }
+  if (!(margin >= 0)) {
+    throw std::invalid_argument("ristretto::search: the margin is " + std::to_string(margin) + "; choose one >= 0");
+  }
+}
+
+/// A loss of just the margin is within it, as decimals go.
+inline bool holds(double score, double baseline, double margin) {
+  return score >= baseline - margin - 1e-12 * std::abs(baseline);
+}
+
+}  // namespace detail
+
 /// Narrows parts while the score stays at or above the baseline less `margin` (in the units of the score).
 ///
 /// Each part alone walks down its candidates and stops at the first that falls below the margin (the original's
@@ -59,15 +81,7 @@ struct SearchResult {
 template <class Candidate, class Score, class Report>
 void search(std::span<const Part<Candidate>> parts, Score score, double margin, Report report,
             SearchResult<Candidate>& result) {
-  for (const auto& part : parts) {
-    if (part.candidates.empty()) {
-      throw std::invalid_argument("ristretto::search: part \"" + part.name +
-                                  "\" has no candidates; give it at least one");
-    }
-  }
-  if (!(margin >= 0)) {
-    throw std::invalid_argument("ristretto::search: the margin is " + std::to_string(margin) + "; choose one >= 0");
-  }
+  detail::check_search(parts, margin);
   const Assignment<Candidate> untouched(parts.size());
   result = SearchResult<Candidate>{};
   result.alone = result.assignment = untouched;
@@ -76,9 +90,7 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
     const double value = score(assignment);
     if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
     if (result.trials.empty()) result.baseline = result.score = value;
-    const double least = result.baseline - margin;
-    const double slack = 1e-12 * std::abs(result.baseline);  // a loss of just the margin is within it, as decimals go
-    result.trials.push_back({assignment, part, value, value >= least - slack});
+    result.trials.push_back({assignment, part, value, detail::holds(value, result.baseline, margin)});
     report(result.trials.back());
     return result.trials.back();
   };
@@ -144,6 +156,151 @@ SearchResult<Candidate> search(const std::vector<Part<Candidate>>& parts, Score 
 template <class Candidate, class Score>
 SearchResult<Candidate> search(const std::vector<Part<Candidate>>& parts, Score score, double margin) {
   return search(parts, score, margin, [](const Trial<Candidate>&) {});
+}
+
+// ---- Many parts, under a cost ----
+
+/// What a trial is worth. `score` holds a margin or not. `loss` says how much is lost, finer than the score where that
+/// only counts; by default it is the score with the other sign.
+struct Worth {
+  Worth(double s) : score(s), loss(-s) {}
+  Worth(double s, double l) : score(s), loss(l) {}
+
+  double score;
+  double loss;
+};
+
+/// One scored assignment and what it costs.
+template <class Candidate>
+struct CostTrial {
+  Assignment<Candidate> assignment;
+  std::optional<std::size_t> part;  ///< the part that was narrowed alone; none for the others
+  double score = 0;
+  double loss = 0;
+  double cost = 0;
+  bool within_margin = false;
+};
+
+/// What a search under a cost found, and every trial on the way there, in order.
+template <class Candidate>
+struct CostResult {
+  double baseline = 0;                ///< score with every part as it is
+  Assignment<Candidate> assignment;   ///< the cheapest so far that holds the margin: every part as it is, at first
+  double score = 0;
+  double cost = 0;
+  bool finished = false;  ///< assignment is what the search was for
+  std::vector<CostTrial<Candidate>> trials;
+};
+
+/// The positions of the trials that no other one beats, being as cheap and as good and better in one of both; cheapest
+/// first. Of equal ones the first.
+template <class Candidate>
+std::vector<std::size_t> pareto_front(std::span<const CostTrial<Candidate>> trials) {
+  std::vector<std::size_t> order(trials.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(trials[a].cost, -trials[a].score) < std::pair(trials[b].cost, -trials[b].score);
+  });
+  std::vector<std::size_t> front;
+  for (const std::size_t i : order) {
+    if (front.empty() || trials[i].score > trials[front.back()].score) front.push_back(i);
+  }
+  return front;
+}
+
+/// Narrows many parts as far as the score stays at or above the baseline less `margin`, such that `cost` becomes small.
+///
+/// All parts begin at their widest candidate. First each part alone walks down its candidates, until it falls below the
+/// margin: what it loses at each is its sensitivity. Then, again and again, the part whose next candidate saves most
+/// cost for what it loses is narrowed, and all together are scored; a step that falls below the margin is taken back,
+/// and that part stays. So the result has been scored as a whole. `score` returns a Worth or a number, `cost` a number
+/// for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at once; when a callable
+/// throws, for instance because time is up, `result` keeps the best so far. The same scores give the same result.
+/// Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score or a cost is NaN.
+template <class Candidate, class Score, class Cost, class Report>
+void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
+                  CostResult<Candidate>& result) {
+  detail::check_search(parts, margin);
+  const Assignment<Candidate> untouched(parts.size());
+  result = CostResult<Candidate>{};
+  result.assignment = untouched;
+
+  const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
+    const Worth worth = score(assignment);
+    CostTrial<Candidate> trial{assignment, part, worth.score, worth.loss, cost(assignment), false};
+    if (trial.score != trial.score || trial.loss != trial.loss || trial.cost != trial.cost) {
+      throw std::invalid_argument("ristretto::search_costs: a score, loss or cost is NaN; return numbers");
+    }
+    if (result.trials.empty()) {
+      result.baseline = result.score = trial.score;
+      result.cost = trial.cost;
+    }
+    trial.within_margin = detail::holds(trial.score, result.baseline, margin);
+    result.trials.push_back(trial);
+    if (trial.within_margin && trial.cost < result.cost) {
+      result.assignment = trial.assignment;
+      result.score = trial.score;
+      result.cost = trial.cost;
+    }
+    report(result.trials.back());
+    return trial;
+  };
+  try_out(untouched, std::nullopt);
+
+  Assignment<Candidate> current = untouched;
+  for (std::size_t p = 0; p < parts.size(); ++p) current[p] = parts[p].candidates.front();
+  CostTrial<Candidate> now = try_out(current, std::nullopt);
+  const CostTrial<Candidate> widest = now;
+
+  std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone, as far as it was tried
+  for (std::size_t p = 0; p < parts.size() && now.within_margin; ++p) {
+    losses[p].push_back(widest.loss);
+    for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) {
+      Assignment<Candidate> assignment = current;
+      assignment[p] = parts[p].candidates[c];
+      const auto trial = try_out(assignment, p);
+      if (!trial.within_margin) break;
+      losses[p].push_back(trial.loss);
+    }
+  }
+
+  std::vector<std::size_t> level(parts.size());
+  std::vector<bool> stays(parts.size());
+  while (now.within_margin) {
+    std::optional<std::size_t> best;
+    double best_saved = 0, best_lost = 1;
+    for (std::size_t p = 0; p < parts.size(); ++p) {
+      if (stays[p] || level[p] + 1 >= losses[p].size()) continue;
+      Assignment<Candidate> next = current;
+      next[p] = parts[p].candidates[level[p] + 1];
+      const double saved = now.cost - cost(next);
+      const double lost = std::max(losses[p][level[p] + 1] - losses[p][level[p]], 0.0);
+      if (saved <= 0 || (best && saved * best_lost <= best_saved * lost)) continue;
+      best = p;
+      best_saved = saved;
+      best_lost = lost;
+    }
+    if (!best) break;
+    Assignment<Candidate> next = current;
+    next[*best] = parts[*best].candidates[level[*best] + 1];
+    const auto trial = try_out(next, std::nullopt);
+    if (!trial.within_margin) {
+      stays[*best] = true;
+      continue;
+    }
+    ++level[*best];
+    current = std::move(next);
+    now = trial;
+  }
+  result.finished = true;
+}
+
+/// The same, returning the result.
+template <class Candidate, class Score, class Cost>
+CostResult<Candidate> search_costs(const std::vector<Part<Candidate>>& parts, Score score, Cost cost, double margin) {
+  CostResult<Candidate> result;
+  search_costs(std::span<const Part<Candidate>>(parts), score, cost, margin, [](const CostTrial<Candidate>&) {}, result);
+  return result;
 }
 
 }  // namespace ristretto

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Pictures in memory.
+#include "pictures.hpp"
+
+#include <algorithm>
+
+namespace tool {
+
+Pictures::Pictures(caffe_files::Source& source, const Part& part)
+    : source_(source),
+      part_(part),
+      number_(static_cast<std::size_t>((part.count + part.batch_size - 1) / part.batch_size)) {
+  constexpr std::int64_t most = std::int64_t{512} << 20;  // bytes
+  if (part.count <= most / (source.image.image() * 4)) kept_.resize(number_);
+}
+
+const cnn::Batch& Pictures::batch(std::size_t number) {
+  cnn::Batch& batch = kept_.empty() ? one_ : kept_[number];
+  if (kept_.empty() || batch.labels.empty()) {
+    const std::int64_t first = static_cast<std::int64_t>(number) * part_.batch_size;
+    const auto count = static_cast<int>(std::min<std::int64_t>(part_.batch_size, part_.count - first));
+    source_.read(part_.first + first, count, batch);
+  }
+  return batch;
+}
+
+}  // namespace tool

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// Repairs of trimmed nets.
+#include "repair.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <ristretto/range.hpp>
+#include <ristretto/repair.hpp>
+#include <span>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "moments.hpp"
+#include "progress.hpp"
+
+namespace tool {
+namespace {
+
+namespace rt = ristretto;
+
+/// What the layers of a net read, one layer after the other, for all pictures.
+class Walk {
+ public:
+  Walk(cnn::Net& net, Pictures& pictures) : net_(net), pictures_(pictures), cuts_(pictures.batches()) {}
+
+  /// The input of the layer at this position. Layers must come in order.
+  const cnn::Tensor& input(int layer, std::size_t batch) {
+    cnn::Cut& kept = cuts_[batch];
+    now_ = kept.values.empty() ? net_.cut_at(layer, pictures_.batch(batch).images) : net_.cut_at(layer, kept);
+    if (!fits(now_)) return net_.input_of(now_);
+    kept = std::move(now_);
+    return net_.input_of(kept);
+  }
+
+ private:
+  bool fits(const cnn::Cut& cut) const {
+    constexpr cnn::Index most = cnn::Index{320} << 20;  // bytes of all batches
+    cnn::Index size = 0;
+    for (const cnn::Tensor& value : cut.values) size += 4 * value.size();
+    return size * static_cast<cnn::Index>(cuts_.size()) <= most;
+  }
+
+  cnn::Net& net_;
+  Pictures& pictures_;
+  std::vector<cnn::Cut> cuts_;  // the last of each batch that fits in memory
+  cnn::Cut now_{};
+};
+
+/// What is known of the inputs of a group of a layer's filters.
+struct GroupMoments {
+  rt::Moments own;
+  std::optional<rt::CrossMoment> cross{};  // with those of the net in float
+};
+
+template <class Layer>
+std::vector<GroupMoments> observe(Layer& layer, int position, Walk& walk, Walk* reference, std::size_t batches) {
+  const cnn::Index size = cnn::inputs_of_a_row(layer);
+  std::vector<GroupMoments> groups(static_cast<std::size_t>(cnn::groups_of(layer)), {rt::Moments(size)});
+  for (GroupMoments& g : groups) {
+    if (reference) g.cross.emplace(size);
+  }
+  for (std::size_t b = 0; b < batches; ++b) {
+    stop_if_interrupted();
+    const cnn::Tensor& x = walk.input(position, b);
+    const cnn::Tensor* y = reference ? &reference->input(position, b) : nullptr;
+    cnn::each_columns(layer, x, y, [&](int group, const cnn::Columns& own, const cnn::Columns* other) {
+      GroupMoments& g = groups[static_cast<std::size_t>(group)];
+      g.own.add(own, cnn::InParallel{});
+      if (other) g.cross->add(*other, own, cnn::InParallel{});
+    });
+  }
+  return groups;
+}
+
+/// Rounds the rows of one group, in place.
+void round_rows(rt::WeightRows& rows, std::vector<rt::AnyFormat>& formats, const GroupMoments& moments,
+                const Repair& how, bool choose_scales) {
+  const rt::Compensation compensation(moments.own.second(), how.damping);
+  if (moments.cross) rows = compensation.retarget(rows, moments.cross->mean());
+  if (choose_scales) formats = compensation.choose_scales(rows, formats, how.scales, cnn::InParallel{});
+  rows = compensation.round(rows, formats, cnn::InParallel{});
+}
+
+/// The exponent with which `format` becomes `scaled`.
+int shift_between(const rt::AnyFormat& format, const rt::AnyFormat& scaled, int near) {
+  for (int distance = 0;; ++distance) {
+    for (const int e : {near - distance, near + distance}) {
+      if (format.can_scale(e) && format.scaled(e) == scaled) return e;
+    }
+  }
+}
+
+template <class Layer>
+void compensate_layer(Layer& layer, const std::vector<GroupMoments>& groups, const Repair& how) {
+  const auto size = static_cast<std::size_t>(cnn::inputs_of_a_row(layer));
+  cnn::Formats& f = layer.formats;
+  const auto all = static_cast<std::size_t>(layer.weight.value().shape().N), count = all / groups.size();
+  const bool per_row = !f.weight_shifts.empty();
+  std::span<float> weights = layer.weight.edit().values();
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const std::size_t first = g * count;
+    std::vector<rt::AnyFormat> formats(count, *f.weight);
+    if (per_row) formats = cnn::scaled(*f.weight, std::span(f.weight_shifts).subspan(first, count));
+    Eigen::Map<rt::WeightRows> map(weights.data() + first * size, static_cast<Eigen::Index>(count),
+                                   static_cast<Eigen::Index>(size));
+    rt::WeightRows rows = map;
+    round_rows(rows, formats, groups[g], how, per_row);
+    map = rows;
+    for (std::size_t r = 0; r < count && per_row; ++r) {
+      int& shift = f.weight_shifts[first + r];
+      shift = shift_between(*f.weight, formats[r], shift);
+    }
+  }
+}
+
+/// The Relu that alone reads this layer.
+const cnn::Relu* relu_behind(const cnn::Net& net, int position) {
+  const cnn::Relu* found = nullptr;
+  for (const cnn::Node& node : net.nodes()) {
+    if (std::find(node.inputs.begin(), node.inputs.end(), position) == node.inputs.end()) continue;
+    const auto* relu = std::get_if<cnn::Relu>(&node.layer);
+    if (!relu || found) return nullptr;
+    found = relu;
+  }
+  return found;
+}
+
+/// f(channel, values before the activation, values wanted behind it), in order for each channel.
+template <class Layer, class F>
+void each_channel(Layer& layer, Layer& in_float, const cnn::Relu* relu, const cnn::Tensor& x, const cnn::Tensor& y,
+                  F f) {
+  cnn::Workspace work;
+  cnn::Tensor before, wanted;
+  cnn::Pass plain{{}, &work}, activated{.work = &work, .relu = relu};
+  layer.forward(x, before, plain);
+  in_float.forward(y, wanted, activated);
+  const cnn::Shape shape = before.shape();
+  const auto plane = static_cast<std::size_t>(shape.plane());
+  cnn::parallel_for(shape.C, [&](cnn::Index c, int) {
+    for (int n = 0; n < shape.N; ++n) {
+      const auto at = static_cast<std::size_t>(n * shape.image() + c * shape.plane());
+      f(static_cast<std::size_t>(c), before.values().subspan(at, plane), wanted.values().subspan(at, plane));
+    }
+  });
+}
+
+/// Corrects the biases of a layer with pictures, which Walks take to it.
+template <class Layer>
+void correct_biases(Layer& layer, Layer in_float, const cnn::Relu* relu, int position, Walk& walk, Walk& reference,
+                    std::size_t batches) {
+  if (!layer.has_bias) return;
+  Layer open = layer;
+  open.formats.output.reset();  // what lies beyond its ends counts
+  in_float.formats = {};
+  std::vector<rt::BiasCorrection> corrections(static_cast<std::size_t>(layer.bias.value().size()),
+                                              rt::BiasCorrection(relu ? relu->negative_slope : 1));
+  for (const bool judging : {false, true}) {
+    for (std::size_t b = 0; b < batches; ++b) {
+      stop_if_interrupted();
+      const cnn::Tensor& x = walk.input(position, b);
+      each_channel(open, in_float, relu, x, reference.input(position, b), [&](std::size_t c, auto before, auto wanted) {
+        judging ? corrections[c].judge(before, wanted) : corrections[c].propose(before, wanted);
+      });
+    }
+  }
+  std::span<float> bias = layer.bias.edit().values();
+  for (std::size_t c = 0; c < bias.size(); ++c) bias[c] += corrections[c].result();
+  if (!layer.formats.bias) return;
+  rt::Range range;
+  range.observe(bias);
+  layer.formats.bias = rt::choose_scaled(std::span(&*layer.formats.bias, 1), range);
+}
+
+// ---- Equalization ----
+
+/// Where the output of a layer is multiplied with weights: the layer, and the channel of its input that is the output's
+/// first.
+struct Reader {
+  int layer;
+  int first_channel;
+};
+
+/// Adds the readers of this node's output, whose channels are those of the layer in question from first_channel on;
+/// false where something else reads it than weights, behind what keeps channels apart and scales with them.
+bool add_readers(const cnn::Net& net, int position, int first_channel, std::vector<Reader>& readers) {
+  bool any = false;
+  const auto nodes = net.nodes();
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const cnn::Node& node = nodes[i];
+    int channel = first_channel;
+    for (const int input : node.inputs) {
+      if (input != position) {
+        channel += input < 0 ? net.input_shape().C : nodes[static_cast<std::size_t>(input)].shape.C;
+        continue;
+      }
+      any = true;
+      const auto follow = [&]<class L>(const L& layer) {
+        if constexpr (std::is_same_v<L, cnn::Convolution>) {
+          if (layer.groups != 1) return false;
+          readers.push_back({static_cast<int>(i), first_channel});
+          return true;
+        } else if constexpr (std::is_same_v<L, cnn::InnerProduct>) {
+          readers.push_back({static_cast<int>(i), first_channel});
+          return true;
+        } else if constexpr (std::is_same_v<L, cnn::Concat>) {
+          return add_readers(net, static_cast<int>(i), channel, readers);
+        } else if constexpr (std::is_same_v<L, cnn::Relu> || std::is_same_v<L, cnn::Pooling> ||
+                             std::is_same_v<L, cnn::Dropout>) {
+          return add_readers(net, static_cast<int>(i), first_channel, readers);
+        } else {
+          return false;
+        }
+      };
+      if (!std::visit(follow, node.layer)) return false;
+    }
+  }
+  return any;
+}
+
+/// f(layer) with the layer at a position, a Convolution or an InnerProduct.
+template <class F>
+void with_layer(cnn::Net& net, int position, F f) {
+  const cnn::Node& node = net.nodes()[static_cast<std::size_t>(position)];
+  if (std::holds_alternative<cnn::Convolution>(node.layer)) return f(net.layer<cnn::Convolution>(node.name));
+  f(net.layer<cnn::InnerProduct>(node.name));
+}
+
+template <class Layer>
+Eigen::Map<rt::WeightRows> rows_of(Layer& layer) {
+  cnn::Tensor& weight = layer.weight.edit();
+  return {weight.data(), weight.shape().N, weight.shape().image()};
+}
+
+/// The root mean square of each channel that a layer reads, of all pictures.
+std::vector<float> sizes_of_channels(const cnn::Net& net, int layer, Walk& walk, std::size_t batches) {
+  const int input = net.nodes()[static_cast<std::size_t>(layer)].inputs.front();
+  const cnn::Shape shape = input < 0 ? net.input_shape() : net.nodes()[static_cast<std::size_t>(input)].shape;
+  std::vector<double> sums(static_cast<std::size_t>(shape.C));
+  double count = 0;
+  for (std::size_t b = 0; b < batches; ++b) {
+    stop_if_interrupted();
+    const cnn::Tensor& x = walk.input(layer, b);
+    for (int n = 0; n < x.shape().N; ++n) {
+      for (int c = 0; c < shape.C; ++c) {
+        const float* plane = x.image(n) + c * shape.plane();
+        for (cnn::Index k = 0; k < shape.plane(); ++k) {
+          sums[static_cast<std::size_t>(c)] += static_cast<double>(plane[k]) * static_cast<double>(plane[k]);
+        }
+      }
+    }
+    count += static_cast<double>(x.shape().N * shape.plane());
+  }
+  std::vector<float> sizes;
+  for (const double sum : sums) sizes.push_back(static_cast<float>(std::sqrt(sum / std::max(count, 1.0))));
+  return sizes;
+}
+
+/// The root mean square of the weights of a layer that read each of these channels.
+template <class Layer>
+std::vector<float> sizes_of_columns(Layer& layer, int first_channel, int channels, int all_channels) {
+  const auto rows = rows_of(layer);
+  const Eigen::Index each = rows.cols() / all_channels;
+  std::vector<float> sizes;
+  for (int c = 0; c < channels; ++c) {
+    const auto columns = rows.middleCols((first_channel + c) * each, each);
+    sizes.push_back(std::sqrt(columns.squaredNorm() / static_cast<float>(columns.size())));
+  }
+  return sizes;
+}
+
+}  // namespace
+
+int equalize(cnn::Net& net, Pictures& pictures) {
+  std::vector<int> positions;
+  net.each_trimmed([&](cnn::Node& node, auto&) {
+    positions.push_back(static_cast<int>(&node - net.nodes().data()));
+  });
+  // Of what each layer reads; equalizing layers before it scales that by known powers of two, and not its own output.
+  std::map<int, std::vector<float>> sizes_read;
+  Walk walk(net, pictures);
+  for (const int position : positions) {
+    sizes_read[position] = sizes_of_channels(net, position, walk, pictures.batches());
+  }
+  int changed = 0;
+  for (const int position : positions) {
+    const cnn::Node& node = net.nodes()[static_cast<std::size_t>(position)];
+    std::vector<Reader> readers;
+    if (std::holds_alternative<cnn::Deconvolution>(node.layer) || !add_readers(net, position, 0, readers)) continue;
+    const int channels = node.shape.C;
+    std::vector<float> made, read(static_cast<std::size_t>(channels));
+    for (const Reader& reader : readers) {
+      const int input = net.nodes()[static_cast<std::size_t>(reader.layer)].inputs.front();
+      const int all = net.nodes()[static_cast<std::size_t>(input)].shape.C;
+      if (made.empty()) {
+        const auto& sizes = sizes_read[reader.layer];
+        made.assign(sizes.begin() + reader.first_channel, sizes.begin() + reader.first_channel + channels);
+      }
+      with_layer(net, reader.layer, [&](auto& layer) {
+        const auto sizes = sizes_of_columns(layer, reader.first_channel, channels, all);
+        for (std::size_t c = 0; c < sizes.size(); ++c) read[c] = std::max(read[c], sizes[c]);
+      });
+    }
+    const std::vector<int> exponents = rt::equalizing_exponents(made, read);
+    changed += std::any_of(exponents.begin(), exponents.end(), [](int e) { return e != 0; });
+    with_layer(net, position, [&](auto& layer) {
+      rt::scale_rows(rows_of(layer), layer.has_bias ? layer.bias.edit().values() : std::span<float>(), exponents);
+    });
+    for (const Reader& reader : readers) {
+      const int input = net.nodes()[static_cast<std::size_t>(reader.layer)].inputs.front();
+      std::vector<int> all(static_cast<std::size_t>(net.nodes()[static_cast<std::size_t>(input)].shape.C));
+      std::copy(exponents.begin(), exponents.end(), all.begin() + reader.first_channel);
+      with_layer(net, reader.layer, [&](auto& layer) { rt::scale_columns(rows_of(layer), all); });
+    }
+  }
+  return changed;
+}
+
+void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair& how, const std::string& title) {
+  std::vector<int> positions;
+  net.each_trimmed([&](cnn::Node& node, auto& layer) {
+    using Layer = std::remove_cvref_t<decltype(layer)>;
+    positions.push_back(static_cast<int>(&node - net.nodes().data()));
+    const Layer& in_float = reference.layer<Layer>(node.name);
+    layer.weight.edit() = in_float.weight.value();
+    layer.bias.edit() = in_float.bias.value();
+  });
+  std::optional<cnn::Progress> progress;
+  if (!title.empty()) progress.emplace(title, static_cast<std::int64_t>(positions.size()));
+  Walk walk(how.sequential ? net : reference, pictures), in_float(reference, pictures);
+  std::size_t at = 0;
+  net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
+    const int position = positions[at++];
+    if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
+      if (how.compensate && layer.formats.weight) {
+        const auto groups = observe(layer, position, walk, how.retarget && how.sequential ? &in_float : nullptr, pictures.batches());
+        compensate_layer(layer, groups, how);
+      }
+    }
+    if (how.bias) {
+      correct_biases(layer, reference.layer<Layer>(node.name), relu_behind(net, position), position, walk, in_float,
+                     pictures.batches());
+    }
+    if (progress) progress->at(static_cast<std::int64_t>(at));
+  });
+}
+
+}  // namespace tool

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Repairs of trimmed layers beside compensated rounding: biases that are corrected behind the activation, and scales
+// of channels that are evened out between layers.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <ristretto/compensate.hpp>
+
+namespace ristretto {
+
+/// A correction of the bias of one channel such that what comes out of its activation is close to what is wanted:
+/// x above 0, x * negative_slope below (0: ReLU, 1: no activation). Made in two passes over the same positions; the
+/// second sees whether it helps. Bringing only the means before a ReLU together moves many values that it hides.
+class BiasCorrection {
+ public:
+  explicit BiasCorrection(float negative_slope = 0) : slope_(negative_slope) {}
+
+  /// First pass: numbers before the activation, and what is wanted behind it.
+  void propose(std::span<const float> before, std::span<const float> wanted) {
+    check(before, wanted);
+    for (std::size_t k = 0; k < before.size(); ++k) {
+      const double slope = before[k] > 0 ? 1.0 : static_cast<double>(slope_);
+      pull_ += slope * (static_cast<double>(wanted[k]) - slope * static_cast<double>(before[k]));
+      weight_ += slope * slope;
+    }
+  }
+  /// Second pass.
+  void judge(std::span<const float> before, std::span<const float> wanted) {
+    check(before, wanted);
+    for (std::size_t c = 0; c < std::size(shares); ++c) {
+      const double more = shares[c] * step();
+      double sum = 0;
+      for (std::size_t k = 0; k < before.size(); ++k) {
+        const double x = static_cast<double>(before[k]) + more;
+        const double error = (x > 0 ? x : x * static_cast<double>(slope_)) - static_cast<double>(wanted[k]);
+        sum += error * error;
+      }
+      errors_[c] += sum;
+    }
+  }
+  /// What to add to the bias: of the proposed correction, half of it, and nothing, what leaves the least error.
+  float result() const {
+    const auto best = static_cast<std::size_t>(std::min_element(errors_, errors_ + std::size(shares)) - errors_);
+    return static_cast<float>(shares[best] * step());
+  }
+
+ private:
+  static constexpr double shares[] = {0, 0.5, 1};
+
+  static void check(std::span<const float> before, std::span<const float> wanted) {
+    if (before.size() != wanted.size()) {
+      throw std::invalid_argument("ristretto::BiasCorrection: " + std::to_string(before.size()) + " numbers and " +
+                                  std::to_string(wanted.size()) + " that are wanted; give it equal sizes");
+    }
+  }
+  /// Newton's, with the same numbers above 0 as now.
+  double step() const { return weight_ > 0 ? pull_ / weight_ : 0; }
+
+  float slope_;
+  double pull_ = 0, weight_ = 0;
+  double errors_[std::size(shares)] = {};
+};
+
+/// Exponents that even out the channels between two layers with a ReLU, or nothing, between them: channel c of the first
+/// layer times 2^e[c], what reads it in the second times 2^-e[c]. `made`: how large the numbers of each channel are,
+/// `read`: how large the weights that they meet; after that their ratio is the same for all, to a factor of 2. Powers
+/// of two change no other bit. Channels with a zero in either stay.
+inline std::vector<int> equalizing_exponents(std::span<const float> made, std::span<const float> read) {
+  if (made.size() != read.size()) {
+    throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) + " channels made and " +
+                                std::to_string(read.size()) + " read; give it equal sizes");
+  }
+  const auto used = [&](std::size_t c) { return made[c] > 0 && read[c] > 0 && std::isfinite(made[c] + read[c]); };
+  const auto half_ratio = [&](std::size_t c) { return 0.5 * (std::log2(read[c]) - std::log2(made[c])); };
+  double mean = 0, count = 0;
+  for (std::size_t c = 0; c < made.size(); ++c) {
+    if (!used(c)) continue;
+    mean += static_cast<double>(half_ratio(c));
+    ++count;
+  }
+  mean = count > 0 ? std::round(mean / count) : 0;  // the layers keep their sizes
+  std::vector<int> exponents(made.size());
+  for (std::size_t c = 0; c < made.size(); ++c) {
+    if (used(c)) exponents[c] = static_cast<int>(std::lround(static_cast<double>(half_ratio(c)) - mean));
+  }
+  return exponents;
+}
+
+/// Row c of the weights, and c of the bias where there is one, times 2^exponents[c].
+inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, std::span<const int> exponents) {
+  if (static_cast<std::size_t>(weights.rows()) != exponents.size() || (!bias.empty() && bias.size() != exponents.size())) {
+    throw std::invalid_argument("ristretto::scale_rows: " + std::to_string(weights.rows()) + " rows, " +
+                                std::to_string(bias.size()) + " biases and " + std::to_string(exponents.size()) +
+                                " exponents; give it one for each row");
+  }
+  for (std::size_t c = 0; c < exponents.size(); ++c) {
+    const float factor = std::ldexp(1.0f, exponents[c]);
+    weights.row(static_cast<Eigen::Index>(c)) *= factor;
+    if (!bias.empty()) bias[c] *= factor;
+  }
+}
+
+/// The columns that read channel c, as many for each channel, times 2^-exponents[c].
+inline void scale_columns(Eigen::Ref<WeightRows> weights, std::span<const int> exponents) {
+  const auto columns = static_cast<std::size_t>(weights.cols());
+  if (exponents.empty() || columns % exponents.size() != 0) {
+    throw std::invalid_argument("ristretto::scale_columns: " + std::to_string(columns) + " columns and " +
+                                std::to_string(exponents.size()) +
+                                " exponents; give it one for each channel, with as many columns for each");
+  }
+  const auto each = static_cast<Eigen::Index>(columns / exponents.size());
+  for (std::size_t c = 0; c < exponents.size(); ++c) {
+    weights.middleCols(static_cast<Eigen::Index>(c) * each, each) *= std::ldexp(1.0f, -exponents[c]);
+  }
+}
+
+}  // namespace ristretto
