@@ -27,9 +27,19 @@ struct LayerRow {
   double float_bytes = 0, bytes = 0;                                 // of the parameters
 };
 
-/// What these formats do to the layer's parameters, and to the values that it met in float.
+/// The weights of a layer, trimmed to nearest.
+inline cnn::Tensor trimmed(const cnn::Tensor& weight, const cnn::Formats& f) {
+  cnn::Parameter parameter;
+  parameter.edit() = weight;
+  parameter.prepare(f.weight, {}, f.rounding, f.ties, f.weight_shifts);
+  return parameter.in_use();
+}
+
+/// What these formats do to the layer's parameters, and to the values that it met in float. `rounded`: the weights that
+/// it computes with where they are not those that are nearest.
 template <class Layer>
-LayerRow describe(const std::string& name, const Layer& layer, const cnn::Formats& f, const cnn::LayerRanges& ranges) {
+LayerRow describe(const std::string& name, const Layer& layer, const cnn::Formats& f, const cnn::LayerRanges& ranges,
+                  const cnn::Tensor* rounded = nullptr) {
   namespace rt = ristretto;
   const auto beyond = [](const rt::Range& r, const std::optional<rt::AnyFormat>& format) {
     return format ? r.share_beyond(format->lowest(), format->largest()) : 0.0;
@@ -45,9 +55,14 @@ LayerRow describe(const std::string& name, const Layer& layer, const cnn::Format
   row.float_bytes = 4.0 * static_cast<double>(row.parameters);
   row.bytes = static_cast<double>(weight.size() * bits(f.weight) + bias.size() * bits(f.bias)) / 8;
   if (f.weight) {
-    cnn::Tensor trimmed;
-    cnn::to_nearest(f.ties, [&](const auto& round) { cnn::parallel_trim(weight, trimmed, *f.weight, round); });
-    const auto m = rt::measure(weight.values(), trimmed.values(), *f.weight);
+    const cnn::Tensor found = rounded ? *rounded : trimmed(weight, f);
+    const std::size_t rows = std::max<std::size_t>(f.weight_shifts.size(), 1), length = weight.values().size() / rows;
+    rt::Measurement m;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const rt::AnyFormat format = f.weight_shifts.empty() ? *f.weight : f.weight->scaled(f.weight_shifts[r]);
+      m.merge(rt::measure(weight.values().subspan(r * length, length), found.values().subspan(r * length, length),
+                          format));
+    }
     row.weight_sqnr_db = m.sqnr_db();
     row.saturated_weight = m.saturated_share();
   }
@@ -58,13 +73,21 @@ inline std::string text(const std::optional<ristretto::AnyFormat>& format) {
   return format ? ristretto::to_string(*format) : "float";
 }
 
+/// With the scales of the channels, as in "fixed:1,3 x2^-4..-1".
+inline std::string weight_text(const cnn::Formats& f) {
+  if (!f.weight || f.weight_shifts.empty()) return text(f.weight);
+  const auto [least, most] = std::minmax_element(f.weight_shifts.begin(), f.weight_shifts.end());
+  return fmt::format("{} x2^{}..{}", text(f.weight), *least, *most);
+}
+
 inline void print_layers(std::span<const LayerRow> rows) {
   std::size_t name = 5, width = 7;  // of columns
   for (const LayerRow& l : rows) {
     name = std::max(name, l.name.size());
-    for (const auto* f : {&l.formats.input, &l.formats.weight, &l.formats.bias, &l.formats.output}) {
+    for (const auto* f : {&l.formats.input, &l.formats.bias, &l.formats.output}) {
       width = std::max(width, text(*f).size());
     }
+    width = std::max(width, weight_text(l.formats).size());
   }
   fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>17}\n", "layer", "type", "params", "input",
              "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("n", name), fmt::arg("w", width));
@@ -72,7 +95,7 @@ inline void print_layers(std::span<const LayerRow> rows) {
   for (const LayerRow& l : rows) {
     const std::string sqnr = l.formats.weight ? fmt::format("{:.1f} dB", l.weight_sqnr_db) : "-";
     fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.name,
-               l.type, l.parameters, text(l.formats.input), text(l.formats.weight), text(l.formats.bias),
+               l.type, l.parameters, text(l.formats.input), weight_text(l.formats), text(l.formats.bias),
                text(l.formats.output), sqnr, 100 * l.saturated_in, 100 * l.saturated_weight, 100 * l.saturated_out,
                fmt::arg("n", name), fmt::arg("w", width));
     float_bytes += l.float_bytes;
@@ -90,6 +113,7 @@ inline nlohmann::ordered_json to_json(const LayerRow& l) {
           {"parameters", l.parameters},
           {"input", text(l.formats.input)},
           {"weight", text(l.formats.weight)},
+          {"weight_shifts", l.formats.weight_shifts},
           {"bias", text(l.formats.bias)},
           {"output", text(l.formats.output)},
           {"weight_sqnr_db", l.weight_sqnr_db},

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "check.hpp"
 
@@ -51,6 +54,28 @@ Format overridden(const Format& format, bool has_text, const std::string& text) 
   return rt::AnyFormat::parse(text);
 }
 
+/// "0,-1,2"
+std::vector<int> shifts_of(const std::string& text) {
+  std::vector<int> shifts;
+  const char *at = text.data(), *end = at + text.size();
+  while (true) {
+    int shift = 0;
+    const auto [next, error] = std::from_chars(at, end, shift);
+    if (error != std::errc() || (next != end && *next != ',')) {
+      throw std::invalid_argument("shift_params is \"" + text + "\"; write numbers with commas between");
+    }
+    shifts.push_back(shift);
+    if (next == end) return shifts;
+    at = next + 1;
+  }
+}
+
+std::string text_of(const std::vector<int>& shifts) {
+  std::string text;
+  for (const int shift : shifts) text.append(text.empty() ? "" : ",").append(std::to_string(shift));
+  return text;
+}
+
 cnn::Formats base_formats(const QuantizationParameter& q) {
   cnn::Formats f;
   if (q.precision() == QuantizationParameter::MINIFLOAT) {
@@ -80,6 +105,11 @@ cnn::Formats formats_of(const QuantizationParameter& q) {
   f.bias = overridden(f.bias, q.has_format_bias(), q.format_bias());
   f.output = overridden(f.output, q.has_format_layer_out(), q.format_layer_out());
   if (q.training_rounding() == QuantizationParameter::NEAREST) f.rounding = cnn::Rounding::nearest;
+  if (q.has_shift_params()) {
+    if (!f.weight) throw std::invalid_argument("shift_params scales the format of weights that are not trimmed");
+    f.weight_shifts = shifts_of(q.shift_params());
+    cnn::scaled(*f.weight, f.weight_shifts);  // throws where there is no such format
+  }
   return f;
 }
 
@@ -135,6 +165,7 @@ QuantizationParameter fields(const cnn::Formats& f, TrimmingMode mode, bool has_
   if (said.weight != f.weight) q.set_format_params(text_of(f.weight));
   said = formats_of(q);
   if (said.bias != f.bias) q.set_format_bias(text_of(f.bias));
+  if (!f.weight_shifts.empty()) q.set_shift_params(text_of(f.weight_shifts));
   return q;
 }
 
@@ -162,7 +193,10 @@ cnn::Formats formats_of(const caffe::LayerParameter& layer) {
   if (!is_ristretto(layer.type()) || !layer.has_quantization_param()) return {};
   try {
     cnn::Formats formats = formats_of(layer.quantization_param());
-    if (layer.type() == "LRNRistretto") formats.weight = formats.bias = {};  // it has none
+    if (layer.type() == "LRNRistretto") {  // it has none
+      formats.weight = formats.bias = {};
+      formats.weight_shifts.clear();
+    }
     return formats;
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(layer.name() + ": quantization_param: " + error.what());

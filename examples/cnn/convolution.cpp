@@ -27,6 +27,7 @@ Shape Convolution::setup(std::string_view name, Shape in) {
         "choose a smaller kernel or more padding");
   check_groups(name, groups, in.C, filters);
   setup_parameter(name, "weight", weight, {filters, in.C / groups, kernel.h, kernel.w});
+  check_shifts(name, formats, filters);
   if (has_bias) setup_parameter(name, "bias", bias, {filters, 1, 1, 1});
   return checked_output(name, output_shape(in));
 }

@@ -28,6 +28,7 @@ Shape Deconvolution::setup(std::string_view name, Shape in) {
         "choose a smaller stride or dilation");
   check_groups(name, groups, in.C, filters);
   setup_parameter(name, "weight", weight, {in.C, filters / groups, kernel.h, kernel.w});
+  check_shifts(name, formats, 0);
   if (has_bias) setup_parameter(name, "bias", bias, {filters, 1, 1, 1});
   return checked_output(name, output_shape(in));
 }

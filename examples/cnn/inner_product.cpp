@@ -19,6 +19,7 @@ Shape InnerProduct::setup(std::string_view name, Shape in) {
   check(outputs > 0, name, "outputs is " + std::to_string(outputs), "choose at least 1");
   check(in.image() > 0, name, "the input is " + to_string(in), "give it at least one value per image");
   setup_parameter(name, "weight", weight, {outputs, static_cast<int>(in.image()), 1, 1});
+  check_shifts(name, formats, outputs);
   if (has_bias) setup_parameter(name, "bias", bias, {outputs, 1, 1, 1});
   return {in.N, outputs, 1, 1};
 }

@@ -460,6 +460,21 @@ const Tensor& Net::output(std::string_view name) const {
   return memory_[places_[i].memory].value;
 }
 
+Shape Net::input_shape(const Node& node) const {
+  const int input = node.inputs.front();
+  return input < 0 ? image_ : nodes_[static_cast<std::size_t>(input)].shape;
+}
+
+std::int64_t Net::multiplies(const Node& node) const {
+  const auto count = [&]<class L>(const L& l) -> std::int64_t {
+    if constexpr (std::is_same_v<L, Deconvolution>) return l.weight.value().shape().image() * input_shape(node).image();
+    if constexpr (std::is_same_v<L, Convolution>) return l.weight.value().shape().image() * node.shape.image();
+    if constexpr (std::is_same_v<L, InnerProduct>) return l.weight.value().size();
+    return 0;
+  };
+  return std::visit(count, node.layer);
+}
+
 void Net::observe(const Tensor& in, std::vector<LayerRanges>& ranges) {
   check_input(in);
   plan({.keeps = false, .fuses = false});

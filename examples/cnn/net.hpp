@@ -101,6 +101,11 @@ class Net {
     throw std::invalid_argument(std::string(name) + ": the layer is of another type; ask for its own");
   }
 
+  /// How often the weights of a node meet an input value, for one image.
+  std::int64_t multiplies(const Node& node) const;
+  /// The shape of its first input, for one image.
+  Shape input_shape(const Node& node) const;
+
   std::span<const Node> nodes() const noexcept { return nodes_; }
   const std::string& input_name() const noexcept { return input_name_; }
   Shape input_shape() const noexcept { return image_; }

@@ -50,6 +50,13 @@ void setup_parameter(std::string_view layer, std::string_view what, Parameter& p
         "this input needs " + to_string(shape));
 }
 
+void check_shifts(std::string_view layer, const Formats& formats, int rows) {
+  const std::size_t count = formats.weight_shifts.size();
+  check(count == 0 || count == static_cast<std::size_t>(rows), layer,
+        std::to_string(count) + " scales for channels of the weights",
+        rows > 0 ? "give one for each of " + std::to_string(rows) : "give it none");
+}
+
 const float* trimmed_input(const Tensor& in, const Formats& formats, Pass& pass) {
   const auto format = active(formats.input, pass.phase);
   if (!format) return in.data();

@@ -26,6 +26,9 @@ Shape checked_output(std::string_view name, Shape out);
 /// Gives an empty parameter its shape and this value; throws if it has values of another shape.
 void setup_parameter(std::string_view layer, std::string_view what, Parameter& parameter, Shape shape, float value = 0);
 
+/// Throws unless there is a shift for each of the rows that weights have, or none. Without rows there may be none.
+void check_shifts(std::string_view layer, const Formats& formats, int rows);
+
 /// The format of activations in this phase.
 inline std::optional<ristretto::AnyFormat> active(const std::optional<ristretto::AnyFormat>& format,
                                                   const Phase& phase) {

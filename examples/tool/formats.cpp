@@ -122,6 +122,7 @@ std::vector<LayerStatistics> describe(caffe_files::Model& model) {
                       .is_fc = std::is_same_v<Layer, cnn::InnerProduct>,
                       .weights = layer.weight.value().size(),
                       .biases = layer.bias.value().size(),
+                      .multiplies = model.net.multiplies(node),
                       .values{layer.weight.value().values().begin(), layer.weight.value().values().end()},
                       .rows = std::is_same_v<Layer, cnn::Deconvolution>
                                   ? 0
@@ -162,18 +163,16 @@ const std::map<std::string, cnn::Ties>& tie_rules() {
   return rules;
 }
 
-std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
-                                     const std::string& title) {
+std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const std::string& title) {
   std::optional<cnn::Progress> progress;
-  if (!title.empty()) progress.emplace(title, part.count);
+  if (!title.empty()) progress.emplace(title, pictures.count());
   std::vector<cnn::LayerRanges> ranges;
-  cnn::Batch batch;
-  for (std::int64_t done = 0; done < part.count;) {
+  std::int64_t done = 0;
+  for (std::size_t b = 0; b < pictures.batches(); ++b) {
     stop_if_interrupted();
-    const int count = static_cast<int>(std::min<std::int64_t>(part.batch_size, part.count - done));
-    source.read(part.first + done, count, batch);
+    const cnn::Batch& batch = pictures.batch(b);
     model.net.observe(batch.images, ranges);
-    done += count;
+    done += batch.images.shape().N;
     if (progress) progress->at(done);
   }
   std::vector<LayerStatistics> layers = describe(model);
@@ -234,11 +233,6 @@ std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule
     }
   });
   return widths;
-}
-
-void set_formats(cnn::Net& net, const std::vector<cnn::Formats>& formats) {
-  auto next = formats.begin();
-  net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats = *next++; });
 }
 
 void set_ties(cnn::Net& net, cnn::Ties ties) {

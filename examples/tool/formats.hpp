@@ -11,6 +11,7 @@
 #include "common.hpp"
 #include "names.hpp"
 #include "net.hpp"
+#include "pictures.hpp"
 #include "quantization.hpp"
 
 namespace tool {
@@ -42,15 +43,14 @@ struct LayerStatistics {
   std::string name{}, type{};
   int position = 0;  // in the net
   bool is_fc = false;
-  long long weights = 0, biases = 0;
+  long long weights = 0, biases = 0, multiplies = 0;  // multiplies: for one image
   std::vector<float> values{};  // of the weights
   std::size_t rows = 0;         // output channels one after the other in the weights; 0: they lie otherwise
   cnn::LayerRanges ranges{};  // of the output: after the ReLU in place, if one follows
 };
 
 /// What the layers of the net, in float, meet in these pictures.
-std::vector<LayerStatistics> observe(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
-                                     const std::string& title);
+std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const std::string& title);
 
 /// Bit widths of a layer; what is absent stays float.
 struct LayerWidths {
@@ -73,9 +73,6 @@ std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers
 /// Those of the widths of which there are formats, for activations and, but for INTEGER_POWER_OF_2_WEIGHTS, for
 /// weights.
 std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths);
-
-/// Gives the layers with weights their formats.
-void set_formats(cnn::Net& net, const std::vector<cnn::Formats>& formats);
 
 /// Lets all layers with formats round so.
 void set_ties(cnn::Net& net, cnn::Ties ties);

@@ -42,27 +42,14 @@ struct Row {
   cnn::Formats formats{};
 };
 
-/// How often the weights meet an input value, for one image.
-std::int64_t multiplies(const cnn::Layer& layer, cnn::Shape in, cnn::Shape out) {
-  const auto count = [&]<class L>(const L& l) -> std::int64_t {
-    if constexpr (std::is_same_v<L, cnn::Deconvolution>) return l.weight.value().shape().image() * in.image();
-    if constexpr (std::is_same_v<L, cnn::Convolution>) return l.weight.value().shape().image() * out.image();
-    if constexpr (std::is_same_v<L, cnn::InnerProduct>) return l.weight.value().size();
-    return 0;
-  };
-  return std::visit(count, layer);
-}
-
 std::vector<Row> rows_of(const caffe_files::Model& model, bool has_weights) {
   std::map<std::string, std::string> types;
   for (const caffe::LayerParameter& l : model.description.layer()) types[l.name()] = l.type();
   const auto nodes = model.net.nodes();
   std::vector<Row> rows;
   for (const cnn::Node& node : nodes) {
-    const int input = node.inputs.front();
-    const cnn::Shape in = input < 0 ? model.net.input_shape() : nodes[static_cast<std::size_t>(input)].shape;
     Row row{.name = node.name, .type = types[node.name], .shape = node.shape};
-    row.multiplies = multiplies(node.layer, in, node.shape);
+    row.multiplies = model.net.multiplies(node);
     const auto see = [&]<class L>(const L& l) {
       if constexpr (cnn::Trained<const L>) {
         row.weights = l.weight.value().size();

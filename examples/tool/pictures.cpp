@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Pictures in memory.
+// Pictures and cuts in memory.
 #include "pictures.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace tool {
 
@@ -22,6 +23,21 @@ const cnn::Batch& Pictures::batch(std::size_t number) {
     source_.read(part_.first + first, count, batch);
   }
   return batch;
+}
+
+const cnn::Cut& Walk::cut(int position, std::size_t batch) {
+  cnn::Cut& kept = cuts_[batch];
+  if (!kept.values.empty() && kept.first == position) return kept;
+  now_ = kept.values.empty() ? net_.cut_at(position, pictures_.batch(batch).images) : net_.cut_at(position, kept);
+  if (!fits(now_)) return now_;
+  kept = std::move(now_);
+  return kept;
+}
+
+bool Walk::fits(const cnn::Cut& cut) const {
+  std::int64_t size = 0;
+  for (const cnn::Tensor& value : cut.values) size += 4 * value.size();
+  return size * static_cast<std::int64_t>(cuts_.size()) <= most_bytes_;
 }
 
 }  // namespace tool

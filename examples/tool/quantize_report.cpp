@@ -46,12 +46,23 @@ void print_dynamic_fixed_point(const QuantizeResults& r) {
   fmt::print("Accuracy: {:g}\n", r.chosen->score);
 }
 
+void print_by_layers(const QuantizeOptions& o, const QuantizeResults& r) {
+  const std::string cost = name_of(costs(), o.cost);
+  fmt::print("Trials that no other beats, {} and accuracy:\n", cost);
+  for (const std::size_t i : r.front) {
+    const LayerTrial& t = r.layer_trials[i];
+    fmt::print("{:>14.6g}  {:g}  ({:+.2f} +- {:.2f})  divergence {:.4f}{}\n", t.cost, t.score, 100 * t.loss.value,
+               100 * t.loss.standard_error, t.divergence, t.within_margin ? "" : "  below the margin");
+  }
+}
+
 void print_summary(const QuantizeOptions& o, const QuantizeResults& r) {
   const bool powers = o.rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
   fmt::print("------------------------------\nNetwork accuracy analysis for\n");
   fmt::print("{}\n", powers ? "Integer-power-of-two weights\nin Convolutional (CONV) and\nfully connected (FC) layers."
                             : "Convolutional (CONV) and fully\nconnected (FC) layers.");
   fmt::print("Baseline 32bit float: {:g}\n", *r.baseline);
+  if (o.by_layer) return print_by_layers(o, r);
   if (o.rule.mode == QuantizationParameter::DYNAMIC_FIXED_POINT) {
     print_dynamic_fixed_point(r);
   } else if (powers) {
@@ -66,16 +77,43 @@ void print_summary(const QuantizeOptions& o, const QuantizeResults& r) {
 
 // ---- What the original does not say ----
 
+/// The mean width of a weight, over the whole net.
+double mean_bits(const QuantizeResults& r) {
+  double bits = 0, weights = 0;
+  for (std::size_t i = 0; i < r.layers.size(); ++i) {
+    const auto count = static_cast<double>(r.layers[i].layer.weights);
+    bits += count * r.widths[i].weights.value_or(32);
+    weights += count;
+  }
+  return bits / std::max(weights, 1.0);
+}
+
+std::string widths_text(const QuantizeOptions& o, const QuantizeResults& r) {
+  if (!o.by_layer) return to_string(r.chosen->widths);
+  return fmt::format("{:.2f} bits a weight", mean_bits(r));
+}
+
+void print_repairs(const QuantizeResults& r) {
+  if (r.repairs.empty()) return;
+  fmt::print("What repairs brought, to the whole net:\n");
+  for (const RepairRow& row : r.repairs) {
+    fmt::print("  {:<20} {:g}  ({:+.2f} +- {:.2f})  divergence {:.4f}", row.name, row.score, 100 * row.loss.value,
+               100 * row.loss.standard_error, row.divergence);
+    fmt::print("{}\n", row.seconds > 0 ? fmt::format("  {:.0f} s", row.seconds) : "");
+  }
+}
+
 void print_outcome(const QuantizeOptions& o, const QuantizeResults& r) {
   const TrialRow& chosen = *r.chosen;
   fmt::print(
       "\n{}: {:g} of {} pictures, {:+.2f} +- {:.2f} points (one standard error) from float; margin {:g} points\n",
-      to_string(chosen.widths), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error,
+      widths_text(o, r), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error,
       o.margin);
-  if (r.complete && !r.alone->within_margin && to_string(r.alone->widths) != to_string(chosen.widths)) {
+  if (!o.by_layer && r.complete && !r.alone->within_margin && to_string(r.alone->widths) != to_string(chosen.widths)) {
     fmt::print("What each part can bear alone misses the margin together, so it was widened: {}, {:g}\n",
                to_string(r.alone->widths), r.alone->score);
   }
+  print_repairs(r);
   if (!chosen.within_margin) fmt::print("The margin is missed.\n");
 }
 
@@ -88,6 +126,31 @@ ordered_json to_json(const TrialRow& t) {
   return {{"part", t.part.empty() ? "float" : t.part},
           {"widths", to_json(t.widths)},
           {"accuracy", t.score},
+          {"difference", t.loss.value},
+          {"standard_error", t.loss.standard_error},
+          {"within_margin", t.within_margin}};
+}
+
+ordered_json to_json(const RepairRow& row) {
+  return {{"name", row.name},
+          {"accuracy", row.score},
+          {"difference", row.loss.value},
+          {"standard_error", row.loss.standard_error},
+          {"divergence", row.divergence},
+          {"seconds", row.seconds}};
+}
+
+ordered_json to_json(const LayerTrial& t) {
+  ordered_json weights = ordered_json::array(), activations = ordered_json::array();
+  for (const LayerWidths& w : t.widths) {
+    weights.push_back(w.weights.value_or(32));
+    activations.push_back(w.activations.value_or(32));
+  }
+  return {{"weights", weights},
+          {"activations", activations},
+          {"accuracy", t.score},
+          {"divergence", t.divergence},
+          {"cost", t.cost},
           {"difference", t.loss.value},
           {"standard_error", t.loss.standard_error},
           {"within_margin", t.within_margin}};
@@ -132,6 +195,9 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"ranges", name_of(range_rules, o.rule.ranges)},
                    {"range_pictures", r.range_pictures},
                    {"ties", name_of(tie_rules(), o.rule.ties)},
+                   {"per_channel", o.rule.per_channel},
+                   {"unsigned", o.rule.is_unsigned},
+                   {"equalized_layers", r.equalized},
                    {"pictures", r.pictures},
                    {"error_margin", o.margin},
                    {"seed", o.common.seed},
@@ -141,9 +207,17 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"baseline", r.baseline ? ordered_json(*r.baseline) : ordered_json()},
                    {"alone", r.alone ? to_json(*r.alone) : ordered_json()},
                    {"chosen", r.chosen ? to_json(*r.chosen) : ordered_json()},
+                   {"repairs", ordered_json::array()},
                    {"trials", ordered_json::array()},
                    {"layers", ordered_json::array()}};
+  for (const RepairRow& row : r.repairs) out["repairs"].push_back(to_json(row));
   for (const TrialRow& t : r.trials) out["trials"].push_back(to_json(t));
+  if (o.by_layer) {
+    out["cost"] = name_of(costs(), o.cost);
+    out["mean_weight_bits"] = mean_bits(r);
+    out["front"] = r.front;
+    for (const LayerTrial& t : r.layer_trials) out["trials"].push_back(to_json(t));
+  }
   for (const LayerResult& l : r.layers) out["layers"].push_back(to_json(l));
   return out.dump(2) + "\n";
 }

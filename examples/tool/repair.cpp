@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Repairs of trimmed nets.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12 warns of its own AVX-512 header, inlined here
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include "repair.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <ristretto/range.hpp>
 #include <ristretto/repair.hpp>
@@ -21,34 +27,6 @@ namespace tool {
 namespace {
 
 namespace rt = ristretto;
-
-/// What the layers of a net read, one layer after the other, for all pictures.
-class Walk {
- public:
-  Walk(cnn::Net& net, Pictures& pictures) : net_(net), pictures_(pictures), cuts_(pictures.batches()) {}
-
-  /// The input of the layer at this position. Layers must come in order.
-  const cnn::Tensor& input(int layer, std::size_t batch) {
-    cnn::Cut& kept = cuts_[batch];
-    now_ = kept.values.empty() ? net_.cut_at(layer, pictures_.batch(batch).images) : net_.cut_at(layer, kept);
-    if (!fits(now_)) return net_.input_of(now_);
-    kept = std::move(now_);
-    return net_.input_of(kept);
-  }
-
- private:
-  bool fits(const cnn::Cut& cut) const {
-    constexpr cnn::Index most = cnn::Index{320} << 20;  // bytes of all batches
-    cnn::Index size = 0;
-    for (const cnn::Tensor& value : cut.values) size += 4 * value.size();
-    return size * static_cast<cnn::Index>(cuts_.size()) <= most;
-  }
-
-  cnn::Net& net_;
-  Pictures& pictures_;
-  std::vector<cnn::Cut> cuts_;  // the last of each batch that fits in memory
-  cnn::Cut now_{};
-};
 
 /// What is known of the inputs of a group of a layer's filters.
 struct GroupMoments {
@@ -237,8 +215,7 @@ Eigen::Map<rt::WeightRows> rows_of(Layer& layer) {
 
 /// The root mean square of each channel that a layer reads, of all pictures.
 std::vector<float> sizes_of_channels(const cnn::Net& net, int layer, Walk& walk, std::size_t batches) {
-  const int input = net.nodes()[static_cast<std::size_t>(layer)].inputs.front();
-  const cnn::Shape shape = input < 0 ? net.input_shape() : net.nodes()[static_cast<std::size_t>(input)].shape;
+  const cnn::Shape shape = net.input_shape(net.nodes()[static_cast<std::size_t>(layer)]);
   std::vector<double> sums(static_cast<std::size_t>(shape.C));
   double count = 0;
   for (std::size_t b = 0; b < batches; ++b) {
@@ -272,13 +249,18 @@ std::vector<float> sizes_of_columns(Layer& layer, int first_channel, int channel
   return sizes;
 }
 
-}  // namespace
-
-int equalize(cnn::Net& net, Pictures& pictures) {
+std::vector<int> positions_of(cnn::Net& net) {
   std::vector<int> positions;
   net.each_trimmed([&](cnn::Node& node, auto&) {
     positions.push_back(static_cast<int>(&node - net.nodes().data()));
   });
+  return positions;
+}
+
+}  // namespace
+
+int equalize(cnn::Net& net, Pictures& pictures) {
+  const std::vector<int> positions = positions_of(net);
   // Of what each layer reads; equalizing layers before it scales that by known powers of two, and not its own output.
   std::map<int, std::vector<float>> sizes_read;
   Walk walk(net, pictures);
@@ -293,8 +275,7 @@ int equalize(cnn::Net& net, Pictures& pictures) {
     const int channels = node.shape.C;
     std::vector<float> made, read(static_cast<std::size_t>(channels));
     for (const Reader& reader : readers) {
-      const int input = net.nodes()[static_cast<std::size_t>(reader.layer)].inputs.front();
-      const int all = net.nodes()[static_cast<std::size_t>(input)].shape.C;
+      const int all = net.input_shape(net.nodes()[static_cast<std::size_t>(reader.layer)]).C;
       if (made.empty()) {
         const auto& sizes = sizes_read[reader.layer];
         made.assign(sizes.begin() + reader.first_channel, sizes.begin() + reader.first_channel + channels);
@@ -310,8 +291,8 @@ int equalize(cnn::Net& net, Pictures& pictures) {
       rt::scale_rows(rows_of(layer), layer.has_bias ? layer.bias.edit().values() : std::span<float>(), exponents);
     });
     for (const Reader& reader : readers) {
-      const int input = net.nodes()[static_cast<std::size_t>(reader.layer)].inputs.front();
-      std::vector<int> all(static_cast<std::size_t>(net.nodes()[static_cast<std::size_t>(input)].shape.C));
+      std::vector<int> all(
+          static_cast<std::size_t>(net.input_shape(net.nodes()[static_cast<std::size_t>(reader.layer)]).C));
       std::copy(exponents.begin(), exponents.end(), all.begin() + reader.first_channel);
       with_layer(net, reader.layer, [&](auto& layer) { rt::scale_columns(rows_of(layer), all); });
     }
@@ -320,23 +301,21 @@ int equalize(cnn::Net& net, Pictures& pictures) {
 }
 
 void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair& how, const std::string& title) {
-  std::vector<int> positions;
-  net.each_trimmed([&](cnn::Node& node, auto& layer) {
-    using Layer = std::remove_cvref_t<decltype(layer)>;
-    positions.push_back(static_cast<int>(&node - net.nodes().data()));
+  const std::vector<int> positions = positions_of(net);
+  net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
     const Layer& in_float = reference.layer<Layer>(node.name);
     layer.weight.edit() = in_float.weight.value();
     layer.bias.edit() = in_float.bias.value();
   });
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, static_cast<std::int64_t>(positions.size()));
-  Walk walk(how.sequential ? net : reference, pictures), in_float(reference, pictures);
+  Walk walk(net, pictures), in_float(reference, pictures);
   std::size_t at = 0;
   net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
     const int position = positions[at++];
     if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
       if (how.compensate && layer.formats.weight) {
-        const auto groups = observe(layer, position, walk, how.retarget && how.sequential ? &in_float : nullptr, pictures.batches());
+        const auto groups = observe(layer, position, walk, how.retarget ? &in_float : nullptr, pictures.batches());
         compensate_layer(layer, groups, how);
       }
     }
@@ -346,6 +325,47 @@ void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair
     }
     if (progress) progress->at(static_cast<std::int64_t>(at));
   });
+}
+
+void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, std::vector<std::vector<LayerState>>& all,
+                  const std::string& title) {
+  const std::vector<int> positions = positions_of(reference);
+  std::optional<cnn::Progress> progress;
+  if (!title.empty()) progress.emplace(title, static_cast<std::int64_t>(positions.size()));
+  Walk walk(reference, pictures);
+  std::size_t at = 0;
+  reference.each_trimmed([&]<class Layer>(cnn::Node&, Layer& layer) {
+    const std::size_t i = at++;
+    const int position = positions[i];
+    std::vector<GroupMoments> groups;
+    for (LayerState& state : all[i]) {
+      Layer trimmed = layer;
+      trimmed.formats = state.formats;
+      trimmed.formats.input.reset();
+      if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
+        if (how.compensate) {
+          if (groups.empty()) groups = observe(trimmed, position, walk, nullptr, pictures.batches());
+          compensate_layer(trimmed, groups, how);
+        }
+      }
+      if (how.bias) {
+        correct_biases(trimmed, layer, relu_behind(reference, position), position, walk, walk, pictures.batches());
+      }
+      state.formats.weight_shifts = trimmed.formats.weight_shifts;
+      state.formats.bias = trimmed.formats.bias;
+      state.values = std::make_shared<LayerValues>(LayerValues{trimmed.weight.value(), trimmed.bias.value()});
+    }
+    if (progress) progress->at(static_cast<std::int64_t>(at));
+  });
+}
+
+std::vector<LayerState> states_of(cnn::Net& net) {
+  std::vector<LayerState> states;
+  net.each_trimmed([&](cnn::Node&, auto& layer) {
+    states.push_back({layer.formats, std::make_shared<LayerValues>(
+                                         LayerValues{layer.weight.value(), layer.bias.value()})});
+  });
+  return states;
 }
 
 }  // namespace tool

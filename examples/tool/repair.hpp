@@ -3,7 +3,9 @@
 // little for pictures, whose labels do not matter.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "net.hpp"
 #include "pictures.hpp"
@@ -14,7 +16,6 @@ struct Repair {
   bool equalize = false, compensate = false, bias = false;
   double damping = 0.01;  // of compensated rounding
   int scales = 2;         // how far to look for scales of rows, in powers of two on both sides
-  bool sequential = true;  // false: each layer as if the others stayed in float
   bool retarget = true;   // towards the outputs of the net in float, also where the layers before are trimmed
 
   bool any() const { return equalize || compensate || bias; }
@@ -29,5 +30,23 @@ int equalize(cnn::Net& net, Pictures& pictures);
 /// weight_shifts these are chosen anew; biases are corrected, and get another format as wide where they need one.
 /// Throws Interrupted.
 void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair& how, const std::string& title);
+
+/// The weights and biases of a layer.
+struct LayerValues {
+  cnn::Tensor weight{}, bias{};
+};
+/// What a layer computes with: its formats, and values that may be repaired. Equal where both are the same.
+struct LayerState {
+  cnn::Formats formats{};
+  std::shared_ptr<const LayerValues> values{};
+
+  friend bool operator==(const LayerState&, const LayerState&) = default;
+};
+/// Those of the layers of a net, as they are.
+std::vector<LayerState> states_of(cnn::Net& net);
+
+/// Repairs each layer as if the others stayed in float: `all` has for each layer some formats, and gets their values.
+void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, std::vector<std::vector<LayerState>>& all,
+                  const std::string& title);
 
 }  // namespace tool

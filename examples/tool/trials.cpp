@@ -4,17 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <stdexcept>
+#include <utility>
 
 #include "progress.hpp"
 
 namespace tool {
 namespace {
-
-constexpr std::int64_t most_pictures = std::int64_t{512} << 20;  // bytes that are kept
-constexpr std::int64_t most_cuts = std::int64_t{256} << 20;
-
-bool is_float(const cnn::Formats& f) { return !f.input && !f.weight && !f.bias && !f.output; }
 
 caffe_files::Accuracy scored(const caffe_files::Model& model) {
   const auto& all = model.accuracies;
@@ -22,6 +21,23 @@ caffe_files::Accuracy scored(const caffe_files::Model& model) {
     throw std::invalid_argument("the net has no Accuracy layer in the phase TEST; add one that reads its scores");
   }
   return *std::min_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+/// Kullback-Leibler, of two vectors of scores that a softmax would make probabilities.
+double divergence(std::span<const float> wanted, std::span<const float> found) {
+  const auto log_sum = [](std::span<const float> x) {
+    const double most = static_cast<double>(*std::max_element(x.begin(), x.end()));
+    double sum = 0;
+    for (const float value : x) sum += std::exp(static_cast<double>(value) - most);
+    return most + std::log(sum);
+  };
+  const double all_wanted = log_sum(wanted), all_found = log_sum(found);
+  double sum = 0;
+  for (std::size_t k = 0; k < wanted.size(); ++k) {
+    const double p = static_cast<double>(wanted[k]) - all_wanted, q = static_cast<double>(found[k]) - all_found;
+    sum += std::exp(p) * (p - q);
+  }
+  return sum;
 }
 
 }  // namespace
@@ -42,73 +58,75 @@ Difference difference(const Hits& a, const Hits& b) {
   return {value, std::sqrt(std::max(0.0, (gained + lost) / n - value * value) / n)};
 }
 
-Trials::Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
-               const std::vector<LayerStatistics>& layers)
-    : model_(model), source_(source), part_(part), layers_(layers), accuracy_(scored(model)) {
+Trials::Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part)
+    : model_(model), pictures_(source, part), accuracy_(scored(model)), float_(states_of(model.net)), now_(float_) {
   model_.net.keep_outputs(accuracy_.input != model_.net.nodes().back().name);
-  const auto number = static_cast<std::size_t>((part.count + part.batch_size - 1) / part.batch_size);
-  if (part.count <= most_pictures / (source.image.image() * 4)) batches_.resize(number);
-  const auto fc = std::find_if(layers.begin(), layers.end(), [](const auto& l) { return l.is_fc; });
-  cut_at_ = fc == layers.end() ? 0 : fc->position;
-  if (cut_at_ > 0) cuts_.resize(number);
-  for (cnn::Cut& cut : cuts_) cut.first = cut_at_;
+  model_.net.each_trimmed([&](cnn::Node& node, auto&) {
+    positions_.push_back(static_cast<int>(&node - model_.net.nodes().data()));
+  });
 }
 
-/// The position of the first layer that is not in float; -1 without any.
-int Trials::first_changed(const std::vector<cnn::Formats>& formats) const {
-  for (std::size_t i = 0; i < formats.size(); ++i) {
-    if (!is_float(formats[i])) return layers_[i].position;
-  }
-  return -1;
+void Trials::set(const std::vector<LayerState>& state) {
+  std::size_t i = 0;
+  model_.net.each_trimmed([&](cnn::Node&, auto& layer) {
+    layer.formats = state[i].formats;
+    if (state[i].values != now_[i].values) {
+      layer.weight.edit() = state[i].values->weight;
+      layer.bias.edit() = state[i].values->bias;
+    }
+    ++i;
+  });
+  now_ = state;
 }
 
-const cnn::Batch& Trials::pictures(std::size_t number, std::int64_t first, int count) {
-  cnn::Batch& batch = batches_.empty() ? batch_ : batches_[number];
-  if (batches_.empty() || batch.labels.empty()) source_.read(part_.first + first, count, batch);
-  return batch;
-}
-
-/// A pass over a batch with the formats that are set; in float (from < 0) it leaves a cut.
-void Trials::run(std::size_t number, const cnn::Batch& batch, int from) {
-  if (cuts_.empty()) {
-    model_.net.forward(batch.images);
-  } else if (from < 0) {
-    model_.net.forward(batch.images, cuts_[number]);
-    forget_if_large();
-  } else if (!cuts_[number].values.empty() && cuts_[number].first <= from) {
-    model_.net.forward_from(cuts_[number]);
-  } else {
-    model_.net.forward(batch.images);
-  }
-}
-
-/// All batches have cuts of the first one's size.
-void Trials::forget_if_large() {
-  std::int64_t bytes = 0;
-  for (const cnn::Tensor& value : cuts_.front().values) bytes += 4 * value.size();
-  if (bytes * static_cast<std::int64_t>(cuts_.size()) > most_cuts) cuts_.clear();
-}
-
-const Hits& Trials::score(const std::vector<cnn::Formats>& formats, const std::string& title) {
-  for (const Known& k : known_) {
-    if (k.formats == formats) return k.hits;
-  }
-  set_formats(model_.net, formats);
-  const int from = first_changed(formats);
-  std::optional<cnn::Progress> progress;
-  if (!title.empty()) progress.emplace(title, part_.count);
-  Hits hits;
-  std::size_t number = 0;
-  for (std::int64_t done = 0; done < part_.count; ++number) {
+void Trials::share(const std::vector<LayerState>& state, std::size_t layer) {
+  const bool goes_on = walk_ && layer >= shared_before_ &&
+                       std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(layer), shared_.begin());
+  set(state);
+  shared_ = state;
+  shared_before_ = layer;
+  if (!goes_on) walk_ = std::make_unique<Walk>(model_.net, pictures_, std::int64_t{256} << 20);
+  for (std::size_t b = 0; b < pictures_.batches(); ++b) {
     stop_if_interrupted();
-    const int count = static_cast<int>(std::min<std::int64_t>(part_.batch_size, part_.count - done));
-    const cnn::Batch& batch = pictures(number, done, count);
-    run(number, batch, from);
-    add_hits(model_.net.output(accuracy_.input), batch.labels, accuracy_.top_k, hits.right);
-    done += count;
-    if (progress) progress->at(done);
+    walk_->cut(positions_[layer], b);
   }
-  return known_.emplace_back(Known{formats, std::move(hits)}).hits;
+}
+
+/// Adds what the last pass scored.
+void Trials::add(const cnn::Batch& batch, Hits& hits) {
+  const cnn::Tensor& scores = model_.net.output(accuracy_.input);
+  const std::size_t first = hits.right.size(), classes = static_cast<std::size_t>(scores.shape().image());
+  add_hits(scores, batch.labels, accuracy_.top_k, hits.right);
+  if (known_.empty()) float_scores_.insert(float_scores_.end(), scores.values().begin(), scores.values().end());
+  for (std::size_t n = 0; n < batch.labels.size(); ++n) {
+    hits.divergence += divergence(std::span(float_scores_).subspan((first + n) * classes, classes),
+                                  scores.values().subspan(n * classes, classes));
+  }
+}
+
+const Hits& Trials::score(const std::vector<LayerState>& state, const std::string& title) {
+  for (const Known& k : known_) {
+    if (k.state == state) return k.hits;
+  }
+  const bool shares = walk_ && std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(shared_before_),
+                                          shared_.begin());
+  std::optional<cnn::Progress> progress;
+  if (!title.empty()) progress.emplace(title, pictures_.count());
+  Hits hits;
+  set(state);
+  for (std::size_t b = 0; b < pictures_.batches(); ++b) {
+    stop_if_interrupted();
+    const cnn::Batch& batch = pictures_.batch(b);
+    if (shares) {
+      model_.net.forward_from(walk_->cut(positions_[shared_before_], b));
+    } else {
+      model_.net.forward(batch.images);
+    }
+    add(batch, hits);
+    if (progress) progress->at(static_cast<std::int64_t>(hits.right.size()));
+  }
+  hits.divergence /= static_cast<double>(std::max<std::size_t>(hits.right.size(), 1));
+  return known_.emplace_back(Known{state, std::move(hits)}).hits;
 }
 
 }  // namespace tool

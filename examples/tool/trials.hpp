@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Scores of one net with many formats, as little of it computed again as memory allows.
+// Scores of one net in many states, as little of it computed again as memory allows.
 #pragma once
 
 #include <cstddef>
 #include <deque>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common.hpp"
-#include "formats.hpp"
+#include "pictures.hpp"
+#include "repair.hpp"
 
 namespace tool {
 
 /// What was scored: which pictures were right, and so how sure a difference is.
 struct Hits {
   std::vector<bool> right{};
+  double divergence = 0;  // mean Kullback-Leibler divergence of the softmax of the scores from that of the first trial
 
   double accuracy() const;
 };
@@ -29,37 +31,39 @@ Difference difference(const Hits& a, const Hits& b);
 /// Scores by the net's accuracy; of several, the one whose name comes first, as in the original.
 class Trials {
  public:
-  /// Throws std::invalid_argument when the net has no Accuracy.
-  Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part,
-         const std::vector<LayerStatistics>& layers);
+  /// `model` is in float, and is changed by the trials. Throws std::invalid_argument when it has no Accuracy.
+  Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part);
 
-  /// What the net scores with these formats. The same formats are scored once. Throws Interrupted.
-  const Hits& score(const std::vector<cnn::Formats>& formats, const std::string& title);
+  /// What the net scores in this state. The same state is scored once. Throws Interrupted.
+  const Hits& score(const std::vector<LayerState>& state, const std::string& title);
 
+  /// Trials to come have this state before a layer, as a rule: what they share is computed once. In float and without a
+  /// layer, before the first call.
+  void share(const std::vector<LayerState>& state, std::size_t layer);
+
+  /// Every layer in float.
+  const std::vector<LayerState>& in_float() const noexcept { return float_; }
   const std::string& score_name() const noexcept { return accuracy_.name; }
 
  private:
   struct Known {
-    std::vector<cnn::Formats> formats{};
+    std::vector<LayerState> state{};
     Hits hits{};
   };
 
-  int first_changed(const std::vector<cnn::Formats>& formats) const;
-  const cnn::Batch& pictures(std::size_t number, std::int64_t first, int count);
-  void run(std::size_t number, const cnn::Batch& batch, int from);
-  void forget_if_large();
+  void set(const std::vector<LayerState>& state);
+  void add(const cnn::Batch& batch, Hits& hits);
 
   caffe_files::Model& model_;
-  caffe_files::Source& source_;
-  Part part_{};
-  const std::vector<LayerStatistics>& layers_;
+  Pictures pictures_;
   caffe_files::Accuracy accuracy_{};
-
-  std::deque<Known> known_{};  // references stay good
-  cnn::Batch batch_{};
-  std::vector<cnn::Batch> batches_{};  // empty: read anew each time
-  int cut_at_ = 0;                     // the first fully connected layer; 0: no cuts
-  std::vector<cnn::Cut> cuts_{};       // of each batch, in float
+  std::vector<int> positions_{};        // of the layers in the net
+  std::vector<LayerState> float_{}, now_{};
+  std::deque<Known> known_{};           // references stay good
+  std::vector<float> float_scores_{};   // of the first trial
+  std::vector<LayerState> shared_{};
+  std::size_t shared_before_ = 0;       // this layer
+  std::unique_ptr<Walk> walk_{};        // to that layer; none: nothing is shared
 };
 
 }  // namespace tool

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// The trials of a search in a file, so that one that was stopped goes on where it was.
+#pragma once
+
+#include <deque>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "trials.hpp"
+
+namespace tool {
+
+class Journal {
+ public:
+  /// Reads what an earlier search left; an incomplete last line is dropped. Without a path it only remembers. Throws
+  /// std::runtime_error where the file is of another search, as its title says, or cannot be read or written.
+  Journal(const std::string& path, const std::string& title);
+
+  /// The trial of this name, or null.
+  const Hits* find(const std::string& key) const;
+  /// Adds a trial, also to the file.
+  const Hits* add(const std::string& key, const Hits& hits);
+
+ private:
+  void read(const std::string& path, const std::string& title);
+
+  std::string path_;
+  std::ofstream file_{};
+  std::deque<Hits> hits_{};  // pointers stay good
+  std::map<std::string, const Hits*> known_{};
+};
+
+}  // namespace tool
