@@ -89,18 +89,25 @@ TEST_CASE("a correction never raises the error") {
       checks::message_of<std::invalid_argument>([&] { rt::BiasCorrection().propose(two, three); }), "2 numbers and 3"));
 }
 
-TEST_CASE("equalized channels have one ratio of what is made to what is read") {
+TEST_CASE("equalized channels are read by weights of one size, or made and read alike") {
   const std::vector<float> made{1, 16, 0.25f, 100, 0, 3}, read{1, 1, 4, 0.01f, 5, 0};
-  const auto exponents = rt::equalizing_exponents(made, read);
-  std::vector<float> ratios;
-  for (std::size_t c = 0; c < 4; ++c) ratios.push_back(std::ldexp(made[c] / read[c], 2 * exponents[c]));
-  CHECK(*std::max_element(ratios.begin(), ratios.end()) <= 4 * *std::min_element(ratios.begin(), ratios.end()));
-  CHECK(exponents[4] == 0);
-  CHECK(exponents[5] == 0);
-  CHECK(rt::equalizing_exponents(std::vector<float>{2, 2}, std::vector<float>{8, 8}) == std::vector<int>{0, 0});
+  const auto alike = [](const std::vector<float>& sizes) {
+    return *std::max_element(sizes.begin(), sizes.end()) <= 2 * *std::min_element(sizes.begin(), sizes.end());
+  };
+  const auto both = rt::equalizing_exponents(read, made);
+  for (std::size_t c = 0; c < 4; ++c) CHECK(alike({std::ldexp(made[c], both[c]), std::ldexp(read[c], -both[c])}));
+  CHECK(both[4] == 0);
+  CHECK(both[5] == 0);
+
+  const auto only_read = rt::equalizing_exponents(read);
+  std::vector<float> sizes;
+  for (std::size_t c = 0; c < 5; ++c) sizes.push_back(std::ldexp(read[c], -only_read[c]));
+  CHECK(alike(sizes));
+  CHECK(only_read[5] == 0);
+  CHECK(rt::equalizing_exponents(std::vector<float>{8, 8}) == std::vector<int>{0, 0});
   CHECK(rt::equalizing_exponents({}, {}).empty());
   CHECK(checks::contains(
-      checks::message_of<std::invalid_argument>([&] { rt::equalizing_exponents(made, std::vector<float>(2)); }),
+      checks::message_of<std::invalid_argument>([&] { rt::equalizing_exponents(std::vector<float>(2), made); }),
       "6 channels made and 2 read"));
 }
 

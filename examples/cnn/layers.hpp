@@ -249,6 +249,17 @@ struct SoftmaxLoss {
   void backward(std::span<const int> labels, Tensor& dlogits) const;
 };
 
+/// The Kullback-Leibler divergence of the softmax of logits from that of the logits that are wanted, the mean over the
+/// batch. Stands behind a net, not in it.
+struct DivergenceLoss {
+  Tensor found{}, wanted{};  // probabilities
+
+  /// Both (N, C, 1, 1) -> loss
+  double forward(const Tensor& logits, const Tensor& wanted_logits);
+  /// -> dlogits (N, C, 1, 1), for the logits of the last forward
+  void backward(Tensor& dlogits) const;
+};
+
 /// How many images have their label among the k largest logits. Among equal logits the first counts as the larger, and
 /// a NaN as larger than every number: a net that computes NaN is never right.
 int count_correct(const Tensor& logits, std::span<const int> labels, int k = 1);

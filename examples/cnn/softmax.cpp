@@ -62,20 +62,28 @@ void check_labels(std::string_view name, Shape logits, std::span<const int> labe
 
 }  // namespace
 
+namespace {
+
+/// The softmax of C numbers, and the logarithm of the sum of their exponentials.
+double softmax(const float* x, float* p, Index C) {
+  const float largest = *std::max_element(x, x + C);
+  double sum = 0;
+  for (Index c = 0; c < C; ++c) sum += p[c] = std::exp(x[c] - largest);
+  for (Index c = 0; c < C; ++c) p[c] = static_cast<float>(p[c] / sum);
+  return std::log(sum) + largest;
+}
+
+}  // namespace
+
 // logits (N, C) -> probabilities (N, C), mean of -log p(label)
 double SoftmaxLoss::forward(const Tensor& logits, std::span<const int> labels) {
   check_labels("softmax loss", logits.shape(), labels);
   probabilities.resize(logits.shape());
-  const Index C = logits.shape().image();
   double loss = 0;
   for (Index n = 0; n < logits.shape().N; ++n) {
     const float* x = logits.image(n);
-    float* p = probabilities.image(n);
-    const float largest = *std::max_element(x, x + C);
-    double sum = 0;
-    for (Index c = 0; c < C; ++c) sum += p[c] = std::exp(x[c] - largest);
-    for (Index c = 0; c < C; ++c) p[c] = static_cast<float>(p[c] / sum);
-    loss += std::log(sum) - (static_cast<double>(x[labels[static_cast<std::size_t>(n)]]) - largest);
+    const double log_sum = softmax(x, probabilities.image(n), logits.shape().image());
+    loss += log_sum - static_cast<double>(x[labels[static_cast<std::size_t>(n)]]);
   }
   return loss / logits.shape().N;
 }
@@ -87,6 +95,33 @@ void SoftmaxLoss::backward(std::span<const int> labels, Tensor& dlogits) const {
   const float scale = 1 / static_cast<float>(probabilities.shape().N);
   for (Index i = 0; i < dlogits.size(); ++i) dlogits[i] = probabilities[i] * scale;
   for (Index n = 0; n < dlogits.shape().N; ++n) dlogits.image(n)[labels[static_cast<std::size_t>(n)]] -= scale;
+}
+
+// sum of t (log t - log p), t and p the softmax of what is wanted and of the logits
+double DivergenceLoss::forward(const Tensor& logits, const Tensor& wanted_logits) {
+  check(logits.shape() == wanted_logits.shape() && logits.size() > 0, "divergence loss",
+        "logits of shape " + to_string(logits.shape()) + " for wanted ones of " + to_string(wanted_logits.shape()),
+        "give it equal shapes");
+  found.resize(logits.shape());
+  wanted.resize(logits.shape());
+  double loss = 0;
+  for (Index n = 0; n < logits.shape().N; ++n) {
+    const Index C = logits.shape().image();
+    const float *x = logits.image(n), *y = wanted_logits.image(n);
+    const double log_found = softmax(x, found.image(n), C), log_wanted = softmax(y, wanted.image(n), C);
+    for (Index c = 0; c < C; ++c) {
+      const double more = (static_cast<double>(y[c]) - log_wanted) - (static_cast<double>(x[c]) - log_found);
+      loss += static_cast<double>(wanted.image(n)[c]) * more;
+    }
+  }
+  return loss / logits.shape().N;
+}
+
+// dlogits = (p - t) / N
+void DivergenceLoss::backward(Tensor& dlogits) const {
+  dlogits.resize(found.shape());
+  const float scale = 1 / static_cast<float>(std::max(found.shape().N, 1));
+  for (Index i = 0; i < dlogits.size(); ++i) dlogits[i] = (found[i] - wanted[i]) * scale;
 }
 
 int count_correct(const Tensor& logits, std::span<const int> labels, int k) {

@@ -126,11 +126,18 @@ double gradient_norm(Net& net) {
 }
 
 /// The gradients of a batch in the net; returns its loss.
-double backpropagate(Net& net, const Tensor& in, std::span<const int> labels, const Phase& phase) {
-  SoftmaxLoss loss;
+double backpropagate(Net& net, const LabelledImages& batch, const Phase& phase) {
   Tensor dlogits;
-  const double value = loss.forward(net.forward(in, phase), labels);
-  loss.backward(labels, dlogits);
+  double value = 0;
+  if (batch.wanted) {
+    DivergenceLoss loss;
+    value = loss.forward(net.forward(batch.images, phase), *batch.wanted);
+    loss.backward(dlogits);
+  } else {
+    SoftmaxLoss loss;
+    value = loss.forward(net.forward(batch.images, phase), batch.labels);
+    loss.backward(batch.labels, dlogits);
+  }
   net.backward(dlogits);
   return value;
 }
@@ -238,8 +245,7 @@ double train(Net& net, Solver& solver, int batches, const std::function<Labelled
   Gradients gradients;
   for (int i = 0; i < batches; ++i) {
     const auto number = static_cast<std::uint32_t>(at.iteration) * static_cast<std::uint32_t>(batches);
-    const auto [images, labels] = next(i);
-    loss += backpropagate(net, images, labels,
+    loss += backpropagate(net, next(i),
                           {.training = true,
                            .seed = at.seed,
                            .step = number + static_cast<std::uint32_t>(i),

@@ -124,10 +124,12 @@ struct TrainingStep {
 double train(Net& net, Solver& solver, const Tensor& in, std::span<const int> labels, TrainingStep at);
 
 /// One training step on several batches; next(i) returns number i, good until the next call. Batch i draws from
-/// (seed, iteration * batches + i). Returns the mean of the losses.
+/// (seed, iteration * batches + i). Returns the mean of the losses: with wanted logits, the divergence from them, and
+/// labels do not matter.
 struct LabelledImages {
   const Tensor& images;
   std::span<const int> labels;
+  const Tensor* wanted = nullptr;
 };
 double train(Net& net, Solver& solver, int batches, const std::function<LabelledImages(int)>& next, TrainingStep at);
 

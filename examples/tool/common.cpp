@@ -14,6 +14,7 @@
 
 #include "parallel.hpp"
 #include "progress.hpp"
+#include "quantization.hpp"
 #include "weights.hpp"
 
 namespace tool {
@@ -96,6 +97,19 @@ Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(fmt::format("{}\n--data={} names other pictures", error.what(), sources));
   }
+}
+
+caffe::NetParameter in_float(const caffe::NetParameter& net) {
+  caffe::NetParameter plain = net;
+  std::string names;
+  for (caffe::LayerParameter& layer : *plain.mutable_layer()) {
+    if (!caffe_files::is_ristretto(layer.type())) continue;
+    names += " " + layer.name();
+    layer.set_type(caffe_files::plain_type(layer.type()));
+    layer.clear_quantization_param();
+  }
+  if (!names.empty()) fmt::print(stderr, "note: without the formats of the net:{}\n", names);
+  return plain;
 }
 
 caffe_files::Model build(const caffe::NetParameter& net, caffe::Phase phase, const Data& data) {

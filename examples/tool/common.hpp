@@ -69,6 +69,9 @@ struct Data {
 /// The pictures that --data names, or else the net's data layer of this phase, transformed as that layer says.
 Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options& options);
 
+/// The net with layers of plain types instead of those with formats; says on stderr which ones these were.
+caffe::NetParameter in_float(const caffe::NetParameter& net);
+
 /// The net of this phase for these pictures; notes go to stderr.
 caffe_files::Model build(const caffe::NetParameter& net, caffe::Phase phase, const Data& data);
 

@@ -29,20 +29,6 @@ constexpr int range_batches = 10;     // as the original
 constexpr int power_of_two_bits = 4;  // of weights
 constexpr const char* combination = "combination";
 
-/// The net with layers of plain types, and which ones were not.
-caffe::NetParameter in_float(const caffe::NetParameter& net) {
-  caffe::NetParameter plain = net;
-  std::string names;
-  for (caffe::LayerParameter& layer : *plain.mutable_layer()) {
-    if (!caffe_files::is_ristretto(layer.type())) continue;
-    names += " " + layer.name();
-    layer.set_type(caffe_files::plain_type(layer.type()));
-    layer.clear_quantization_param();
-  }
-  if (!names.empty()) fmt::print(stderr, "note: formats that the net has are replaced:{}\n", names);
-  return plain;
-}
-
 /// The pictures that ranges are observed in: those for training, or, where the net names none, those of the test.
 Data open_range_data(const caffe::NetParameter& net, const QuantizeOptions& o) {
   Options common = o.common;
@@ -80,7 +66,7 @@ class Quantization {
     }
     if (o.repair->equalize) {
       auto before = states_of(model_.net);
-      results.equalized = equalize(model_.net, calibration_);
+      results.equalized = equalize(model_.net, o.rule.per_channel);
       if (results.equalized > 0) {
         unequalized_layers_ = std::move(layers_);
         unequalized_.emplace(unequalized_layers_, o.rule, std::move(before));
@@ -472,7 +458,7 @@ void check_options(QuantizeOptions& o) {
   if (original && (o.rule.per_channel || o.rule.is_unsigned)) {
     throw std::invalid_argument("--ranges=ristretto2016 knows neither --per_channel nor --unsigned; leave them out");
   }
-  if (!o.repair) o.repair = original ? Repair{} : repairs().at("all");
+  if (!o.repair) o.repair = original ? Repair{} : Repair{.compensate = true, .bias = true};
   if (o.by_layer && original) {
     throw std::invalid_argument("--search=layers does not go with --ranges=ristretto2016; choose other ranges");
   }
@@ -526,6 +512,7 @@ const std::map<std::string, Cost>& costs() {
 
 const std::map<std::string, Repair>& repairs() {
   static const std::map<std::string, Repair> all{{"none", {}},
+                                                 {"equalize", {.equalize = true}},
                                                  {"bias", {.bias = true}},
                                                  {"compensate", {.compensate = true}},
                                                  {"all", {.equalize = true, .compensate = true, .bias = true}}};
@@ -553,8 +540,22 @@ std::function<int()> add_quantize(CLI::App& app) {
                      "pictures for ranges and repairs, without their labels; by default those for training");
   command.add_option("--calibration", o.calibration, "how many of them; by default 10 batches")
       ->check(CLI::Range(1, 1 << 30));
-  add_choice(command, "--repair", repairs(), o.repair,
-             "what to make up for, without training: bias, compensate or all; by default all, none with ristretto2016");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--repair",
+          [&o](const std::vector<std::string>& names) {
+            o.repair = Repair{};
+            for (const std::string& name : names) {
+              const Repair& more = repairs().at(name);
+              o.repair->equalize |= more.equalize;
+              o.repair->compensate |= more.compensate;
+              o.repair->bias |= more.bias;
+            }
+          },
+          "what makes up for trimming, without training: none, all, or some of equalize, compensate, bias; by default "
+          "compensate,bias, and none with ristretto2016")
+      ->delimiter(',')
+      ->check(CLI::IsMember(std::vector<std::string>{"all", "none", "equalize", "compensate", "bias"}));
   command.add_option("--weights_quantized", o.repaired,
                      "where to write the repaired weights; by default beside the description, as .caffemodel");
   command.add_flag_callback("--per_channel", [&o] { o.per_channel = true; },

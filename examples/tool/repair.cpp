@@ -8,9 +8,7 @@
 #include "repair.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <ristretto/range.hpp>
@@ -213,40 +211,23 @@ Eigen::Map<rt::WeightRows> rows_of(Layer& layer) {
   return {weight.data(), weight.shape().N, weight.shape().image()};
 }
 
-/// The root mean square of each channel that a layer reads, of all pictures.
-std::vector<float> sizes_of_channels(const cnn::Net& net, int layer, Walk& walk, std::size_t batches) {
-  const cnn::Shape shape = net.input_shape(net.nodes()[static_cast<std::size_t>(layer)]);
-  std::vector<double> sums(static_cast<std::size_t>(shape.C));
-  double count = 0;
-  for (std::size_t b = 0; b < batches; ++b) {
-    stop_if_interrupted();
-    const cnn::Tensor& x = walk.input(layer, b);
-    for (int n = 0; n < x.shape().N; ++n) {
-      for (int c = 0; c < shape.C; ++c) {
-        const float* plane = x.image(n) + c * shape.plane();
-        for (cnn::Index k = 0; k < shape.plane(); ++k) {
-          sums[static_cast<std::size_t>(c)] += static_cast<double>(plane[k]) * static_cast<double>(plane[k]);
-        }
-      }
-    }
-    count += static_cast<double>(x.shape().N * shape.plane());
-  }
-  std::vector<float> sizes;
-  for (const double sum : sums) sizes.push_back(static_cast<float>(std::sqrt(sum / std::max(count, 1.0))));
-  return sizes;
-}
-
-/// The root mean square of the weights of a layer that read each of these channels.
+/// The largest weight of a layer that reads each of these channels.
 template <class Layer>
-std::vector<float> sizes_of_columns(Layer& layer, int first_channel, int channels, int all_channels) {
+std::vector<float> sizes_of_columns(Layer& layer, const Reader& reader, int channels, int all_channels) {
   const auto rows = rows_of(layer);
   const Eigen::Index each = rows.cols() / all_channels;
   std::vector<float> sizes;
   for (int c = 0; c < channels; ++c) {
-    const auto columns = rows.middleCols((first_channel + c) * each, each);
-    sizes.push_back(std::sqrt(columns.squaredNorm() / static_cast<float>(columns.size())));
+    sizes.push_back(rows.middleCols((reader.first_channel + c) * each, each).cwiseAbs().maxCoeff());
   }
   return sizes;
+}
+
+/// The largest weight that makes each channel.
+template <class Layer>
+std::vector<float> sizes_of_rows(Layer& layer) {
+  const Eigen::VectorXf sizes = rows_of(layer).cwiseAbs().rowwise().maxCoeff();
+  return {sizes.begin(), sizes.end()};
 }
 
 std::vector<int> positions_of(cnn::Net& net) {
@@ -259,43 +240,33 @@ std::vector<int> positions_of(cnn::Net& net) {
 
 }  // namespace
 
-int equalize(cnn::Net& net, Pictures& pictures) {
-  const std::vector<int> positions = positions_of(net);
-  // Of what each layer reads; equalizing layers before it scales that by known powers of two, and not its own output.
-  std::map<int, std::vector<float>> sizes_read;
-  Walk walk(net, pictures);
-  for (const int position : positions) {
-    sizes_read[position] = sizes_of_channels(net, position, walk, pictures.batches());
-  }
+int equalize(cnn::Net& net, bool per_channel) {
   int changed = 0;
-  for (const int position : positions) {
+  for (const int position : positions_of(net)) {
     const cnn::Node& node = net.nodes()[static_cast<std::size_t>(position)];
     std::vector<Reader> readers;
     if (std::holds_alternative<cnn::Deconvolution>(node.layer) || !add_readers(net, position, 0, readers)) continue;
-    const int channels = node.shape.C;
-    std::vector<float> made, read(static_cast<std::size_t>(channels));
+    const auto channels_of = [&](const Reader& r) {
+      return net.input_shape(net.nodes()[static_cast<std::size_t>(r.layer)]).C;
+    };
+    std::vector<float> read(static_cast<std::size_t>(node.shape.C)), made;
     for (const Reader& reader : readers) {
-      const int all = net.input_shape(net.nodes()[static_cast<std::size_t>(reader.layer)]).C;
-      if (made.empty()) {
-        const auto& sizes = sizes_read[reader.layer];
-        made.assign(sizes.begin() + reader.first_channel, sizes.begin() + reader.first_channel + channels);
-      }
       with_layer(net, reader.layer, [&](auto& layer) {
-        const auto sizes = sizes_of_columns(layer, reader.first_channel, channels, all);
+        const auto sizes = sizes_of_columns(layer, reader, node.shape.C, channels_of(reader));
         for (std::size_t c = 0; c < sizes.size(); ++c) read[c] = std::max(read[c], sizes[c]);
       });
     }
-    const std::vector<int> exponents = rt::equalizing_exponents(made, read);
-    changed += std::any_of(exponents.begin(), exponents.end(), [](int e) { return e != 0; });
     with_layer(net, position, [&](auto& layer) {
+      if (!per_channel) made = sizes_of_rows(layer);
+      const std::vector<int> exponents = rt::equalizing_exponents(read, made);
+      changed += std::any_of(exponents.begin(), exponents.end(), [](int e) { return e != 0; });
       rt::scale_rows(rows_of(layer), layer.has_bias ? layer.bias.edit().values() : std::span<float>(), exponents);
+      for (const Reader& reader : readers) {
+        std::vector<int> all(static_cast<std::size_t>(channels_of(reader)));
+        std::copy(exponents.begin(), exponents.end(), all.begin() + reader.first_channel);
+        with_layer(net, reader.layer, [&](auto& next) { rt::scale_columns(rows_of(next), all); });
+      }
     });
-    for (const Reader& reader : readers) {
-      std::vector<int> all(
-          static_cast<std::size_t>(net.input_shape(net.nodes()[static_cast<std::size_t>(reader.layer)]).C));
-      std::copy(exponents.begin(), exponents.end(), all.begin() + reader.first_channel);
-      with_layer(net, reader.layer, [&](auto& layer) { rt::scale_columns(rows_of(layer), all); });
-    }
   }
   return changed;
 }

@@ -21,9 +21,10 @@ struct Repair {
   bool any() const { return equalize || compensate || bias; }
 };
 
-/// Scales channels between layers by powers of two such that the layers before and after share what is large. Changes
-/// the weights of a net in float, but not what it computes. Returns how many layers have other outputs now.
-int equalize(cnn::Net& net, Pictures& pictures);
+/// Scales channels between layers by powers of two, which changes the weights of a net in float, but not what it
+/// computes: such that the weights that read each channel are of one size or, where layers have one scale for all their
+/// weights, as large as those that make it. Returns how many layers have other outputs now.
+int equalize(cnn::Net& net, bool per_channel);
 
 /// Repairs a net that has formats, layer by layer; each sees the inputs that those before leave. It begins with the
 /// weights of `reference`, the net in float. Weights become numbers of their formats, and where the layer has

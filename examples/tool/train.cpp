@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +22,7 @@
 
 #include <fmt/format.h>
 
+#include "choice.hpp"
 #include "files.hpp"
 #include "progress.hpp"
 #include "result_file.hpp"
@@ -136,6 +139,25 @@ std::uint64_t seed_of(const SolverParameter& s, const TrainOptions& o) {
   return !o.has_seed && s.random_seed() >= 0 ? static_cast<std::uint64_t>(s.random_seed()) : o.common.seed;
 }
 
+/// The net without formats, with the weights of a file, or of "float", those that the training starts from.
+caffe_files::Model teacher_of(const caffe::NetParameter& net, const Data& data, const SolverParameter& s,
+                              const TrainOptions& o) {
+  caffe_files::Model teacher = build(in_float(net), caffe::TRAIN, data);
+  const std::vector<std::string> files = o.teacher == "float" ? weights_of(s, o) : std::vector{o.teacher};
+  if (files.empty()) throw std::invalid_argument("--teacher=float needs weights: name them with --weights");
+  caffe::NetParameter all;
+  for (const std::string& path : files) all.mutable_layer()->MergeFrom(read_weights(path).layer());
+  load_weights(teacher, all, fmt::format("{}", fmt::join(files, ",")));
+  return teacher;
+}
+
+/// Without chance in what the layers compute, beside the rounding of weights.
+void remove_dropout(cnn::Net& net) {
+  for (const cnn::Node& node : net.nodes()) {
+    if (std::holds_alternative<cnn::Dropout>(node.layer)) net.layer<cnn::Dropout>(node.name).ratio = 0;
+  }
+}
+
 Training prepare(const SolverParameter& s, const TrainOptions& o) {
   cnn::Solver solver = solver_of(s, o.solver);
   const Nets nets = nets_of(s, o.solver);
@@ -155,6 +177,13 @@ Training prepare(const SolverParameter& s, const TrainOptions& o) {
                     o.solver, s.max_iter(), s.iter_size(), data.batch_size));
   }
   Training t{.model = std::move(model), .data = std::move(data), .solver = std::move(solver)};
+  if (o.rounding) {
+    t.model.net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats.rounding = *o.rounding; });
+  }
+  if (!o.teacher.empty()) {
+    t.teacher.emplace(teacher_of(nets.train, t.data, s, o));
+    remove_dropout(t.model.net);
+  }
   t.batches = s.iter_size();
   t.trim_activations = !o.float_activations;
   t.position.seed = options.seed;
@@ -332,6 +361,13 @@ std::function<int()> add_train(CLI::App& app) {
       ->check(CLI::Range(0, 1 << 30));
   command.add_flag("--float_activations", o->float_activations,
                    "train quantized nets with activations in float, as the original did");
+  command.add_option("--teacher", o->teacher,
+                     "learn to score as the net in float does, without labels and dropout: \"float\", for the weights "
+                     "that the training starts from, or a file of others (.caffemodel)");
+  static const std::map<std::string, cnn::Rounding> roundings{{"nearest", cnn::Rounding::nearest},
+                                                              {"stochastic", cnn::Rounding::stochastic}};
+  add_choice(command, "--training_rounding", roundings, o->rounding,
+             "how weights are rounded in training, in place of what the description says");
   command.add_flag("--shuffle", o->shuffle, "a new order of the pictures in every epoch");
   add_options(command, o->common);
   const CLI::Option* seed = command.get_option("--seed");

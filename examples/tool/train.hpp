@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common.hpp"
@@ -18,6 +19,8 @@ struct TrainOptions {
   std::string test_data{};                 // as Options::data, for the tests
   int max_iter = -1, test_iter = -1;       // in place of the solver's; -1: the solver's. No test_iter: no tests
   bool float_activations = false;          // leave activations in float while training
+  std::string teacher{};                   // "float", or a file of weights; empty: labels teach
+  std::optional<cnn::Rounding> rounding{};  // of weights, in place of the description's
   bool shuffle = false;                    // a new order of the pictures in every epoch
   bool has_seed = false;                   // common.seed was asked for: no random_seed of a file counts
   Options common{};

@@ -48,6 +48,7 @@ double Training::step() {
     stop_if_interrupted();
     const std::int64_t number = std::int64_t{position.iteration} * batches + i;
     data.source.read(number * data.batch_size, data.batch_size, batch);
+    if (teacher) return {batch.images, batch.labels, &teacher->net.forward(batch.images)};
     check_labels(data, batch, model.net.output_shape().C);
     return {batch.images, batch.labels};
   };

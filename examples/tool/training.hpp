@@ -24,6 +24,7 @@ struct Test {
 struct Training {
   caffe_files::Model model;
   Data data;
+  std::optional<caffe_files::Model> teacher{};  // in float; the model learns to score as it does, without labels
   cnn::Solver solver{};
   std::vector<Test> tests{};
   int batches = 1;  // per iteration

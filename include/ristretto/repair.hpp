@@ -69,26 +69,32 @@ class BiasCorrection {
 };
 
 /// Exponents that even out the channels between two layers with a ReLU, or nothing, between them: channel c of the first
-/// layer times 2^e[c], what reads it in the second times 2^-e[c]. `made`: how large the numbers of each channel are,
-/// `read`: how large the weights that they meet; after that their ratio is the same for all, to a factor of 2. Powers
-/// of two change no other bit. Channels with a zero in either stay.
-inline std::vector<int> equalizing_exponents(std::span<const float> made, std::span<const float> read) {
-  if (made.size() != read.size()) {
+/// layer times 2^e[c], what reads it in the second times 2^-e[c]. `read`: how large the weights are that read each
+/// channel. Without `made` these become alike, to a factor of 2, as suits a first layer whose channels have scales of
+/// their own; with the sizes of the first layer's channels both become as large as each other. Powers of two change no
+/// other bit. Channels with a zero in either stay. Source of the idea: Nagel et al., arXiv:1906.04721.
+inline std::vector<int> equalizing_exponents(std::span<const float> read, std::span<const float> made = {}) {
+  if (!made.empty() && made.size() != read.size()) {
     throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) + " channels made and " +
                                 std::to_string(read.size()) + " read; give it equal sizes");
   }
-  const auto used = [&](std::size_t c) { return made[c] > 0 && read[c] > 0 && std::isfinite(made[c] + read[c]); };
-  const auto half_ratio = [&](std::size_t c) { return 0.5 * (std::log2(read[c]) - std::log2(made[c])); };
+  const auto used = [&](std::size_t c) {
+    return read[c] > 0 && std::isfinite(read[c]) && (made.empty() || (made[c] > 0 && std::isfinite(made[c])));
+  };
+  const auto exponent = [&](std::size_t c) {
+    const double size = std::log2(static_cast<double>(read[c]));
+    return made.empty() ? size : 0.5 * (size - std::log2(static_cast<double>(made[c])));
+  };
   double mean = 0, count = 0;
-  for (std::size_t c = 0; c < made.size(); ++c) {
+  for (std::size_t c = 0; c < read.size(); ++c) {
     if (!used(c)) continue;
-    mean += static_cast<double>(half_ratio(c));
+    mean += exponent(c);
     ++count;
   }
-  mean = count > 0 ? std::round(mean / count) : 0;  // the layers keep their sizes
-  std::vector<int> exponents(made.size());
-  for (std::size_t c = 0; c < made.size(); ++c) {
-    if (used(c)) exponents[c] = static_cast<int>(std::lround(static_cast<double>(half_ratio(c)) - mean));
+  mean = made.empty() && count > 0 ? std::round(mean / count) : 0;  // the second layer keeps its size
+  std::vector<int> exponents(read.size());
+  for (std::size_t c = 0; c < read.size(); ++c) {
+    if (used(c)) exponents[c] = static_cast<int>(std::lround(exponent(c) - mean));
   }
   return exponents;
 }
