@@ -657,7 +657,17 @@ TEST_CASE("quantization_param names formats", "[quantization]") {
                      rt::AnyFormat(rt::UnsignedFixedPoint<>(4, 4)),
                      cnn::Rounding::nearest});
 
+  CHECK(read_formats("FcRistretto", "bw_params: 4 fl_params: 3 shift_params: '0,-1,12'") ==
+        cnn::Formats{.weight = rt::DynamicFixedPoint<>(1, 3),
+                     .bias = rt::DynamicFixedPoint<>(1, 3),
+                     .weight_shifts = {0, -1, 12}});
+
   const auto message = [](const std::string& q) { return argument_message([&] { read_formats("FcRistretto", q); }); };
+  for (const char* bad : {"", ",", "1,", "1,,2", "1;2", "x", "1 2", "99999999999"}) {
+    CHECK(contains(message("bw_params: 4 shift_params: '" + std::string(bad) + "'"), "x: quantization_param: shift_params"));
+  }
+  CHECK(contains(message("bw_params: 4 shift_params: '200'"), "x: quantization_param: "));
+  CHECK(contains(message("bw_layer_in: 4 shift_params: '1'"), "not trimmed"));
   CHECK(contains(message("bw_params: 33"), "x: quantization_param: a width of 33 bits"));
   CHECK(contains(message("bw_params: 0"), "x: quantization_param: a width of 0 bits"));
   CHECK(contains(message("bw_layer_in: 8 fl_layer_in: -2147483648"), "x: quantization_param: a fractional length"));
@@ -726,6 +736,9 @@ TEST_CASE("written nets have Ristretto's own fields where those suffice", "[quan
   CHECK(text({in, rt::AnyFormat(rt::PowerOfTwo<>(-8, -1)), {}, out}, Q::INTEGER_POWER_OF_2_WEIGHTS) ==
         "precision: INTEGER_POWER_OF_2_WEIGHTS bw_layer_in: 8 bw_layer_out: 8 fl_layer_in: 4 fl_layer_out: 1 exp_min: "
         "-8 exp_max: -1");
+
+  CHECK(text({.weight = weight, .bias = weight, .weight_shifts = {0, -3}}, Q::DYNAMIC_FIXED_POINT) ==
+        "bw_params: 8 fl_params: 7 shift_params: \"0,-3\"");
 
   const LayerFormats plain[] = {{"ip", {}}}, relu[] = {{"r", {in, {}, {}, {}}}};
   const LayerFormats trimmed[] = {{"ip", {in, weight, weight, out}}};

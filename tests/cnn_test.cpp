@@ -15,6 +15,7 @@
 #include "catch.hpp"
 #include "checks.hpp"
 #include "layers.hpp"
+#include "moments.hpp"
 #include "net.hpp"
 #include "parallel.hpp"
 #include "parameter_file.hpp"
@@ -480,6 +481,25 @@ TEST_CASE("gradient and value of the softmax loss") {
   CHECK_THROWS_AS(loss.forward(two, std::vector{0, 1}), std::invalid_argument);
 }
 
+TEST_CASE("gradient and value of the divergence loss") {
+  DivergenceLoss loss;
+  Tensor logits = distinct({3, 4, 1, 1}, 4), dlogits;
+  const Tensor wanted = distinct({3, 4, 1, 1}, 5);
+  const auto value = [&] { return loss.forward(logits, wanted); };
+  value();
+  loss.backward(dlogits);
+  const Tensor gradient = dlogits;
+  CHECK(gradient_error(logits, gradient, 0.01f, value) < 1e-4);
+  CHECK(loss.forward(wanted, wanted) == Approx(0).margin(1e-7));
+
+  Tensor two({1, 2, 1, 1}), even({1, 2, 1, 1});
+  two[1] = std::log(3.0f);
+  CHECK(loss.forward(even, two) == Approx(0.25 * std::log(0.5) + 0.75 * std::log(1.5)));
+  two[1] = 1000;  // no overflow
+  CHECK(loss.forward(even, two) == Approx(std::log(2.0)));
+  CHECK_THROWS_AS(loss.forward(even, logits), std::invalid_argument);
+}
+
 TEST_CASE("accuracy counts ties for the first class and never counts NaN") {
   Tensor logits({1, 4, 1, 1});
   const auto correct = [&](std::vector<float> x, int label, int k) {
@@ -710,7 +730,15 @@ TEST_CASE("layers of all kinds: threads, kept outputs, memory used again and cut
     CHECK(same_bits(b.forward_from(cut), expected));  // in memory that no pass has set up
     a.forward(small);
     CHECK(same_bits(a.forward_from(cut), expected));
+
+    Net c = net;  // from cut to cut, without what lies behind
+    const Cut half = c.cut_at(first / 2, in), rest = c.cut_at(first, half), direct = c.cut_at(first, in);
+    CHECK(same_bits(c.input_of(rest), c.input_of(direct)));
+    CHECK(same_bits(c.forward_from(rest), expected));
+    CHECK(same_bits(c.forward_from(direct), expected));
   }
+  CHECK_THROWS_AS(net.cut_at(3, net.cut_at(5, in)), std::invalid_argument);
+  CHECK_THROWS_AS(net.cut_at(100, in), std::invalid_argument);
 
   Cut cut{.first = 9};
   net.forward(in, cut);
@@ -853,6 +881,92 @@ TEST_CASE("a trimmed layer is a float layer on trimmed copies") {
                       {2, 2, 40, 40});
   check_trimmed_layer(Deconvolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .groups = 2}, {3, 2, 9, 7});
   check_trimmed_layer(InnerProduct{.outputs = 200}, {3, 2, 9, 7});
+}
+
+TEST_CASE("output channels have scales of their own") {
+  Workspace work;
+  Pass pass{{}, &work};
+  const auto check_rows = [&](auto layer, Shape in_shape) {
+    layer.setup("layer", in_shape);
+    fill_parameters(layer);
+    const Tensor in = distinct(in_shape, 3), weight = layer.weight.value();
+    layer.formats.weight = fixed4;
+    for (int k = 0; k < weight.shape().N; ++k) layer.formats.weight_shifts.push_back(k % 5 - 3);
+    Tensor out, expected = weight;
+    layer.forward(in, out, pass);
+    for (int k = 0; k < weight.shape().N; ++k) {
+      const auto size = static_cast<std::size_t>(weight.shape().image());
+      ristretto::trim(expected.values().subspan(static_cast<std::size_t>(k) * size, size), fixed4.scaled(k % 5 - 3));
+    }
+    CHECK(same_bits(layer.weight.in_use(), expected));
+    layer.formats.weight_shifts[0] = 2;  // the copy follows
+    layer.forward(in, out, pass);
+    CHECK_FALSE(same_bits(layer.weight.in_use(), expected));
+    layer.formats.weight_shifts.pop_back();
+    CHECK(contains(message_of([&] { layer.setup("layer", in_shape); }), "scales for channels"));
+  };
+  check_rows(Convolution{.filters = 6, .kernel = {3, 3}, .groups = 2}, {1, 4, 5, 5});
+  check_rows(InnerProduct{.outputs = 7}, {2, 3, 4, 4});
+  Deconvolution up{.filters = 2, .kernel = {2, 2}};
+  up.formats.weight = fixed4;
+  up.formats.weight_shifts = {0, 1};
+  CHECK(contains(message_of([&] { up.setup("up", {1, 3, 4, 4}); }), "give it none"));
+
+  InnerProduct trained{.outputs = 3};
+  trained.setup("layer", {4, 20, 1, 1});
+  fill_parameters(trained);
+  trained.weight.number = 6;
+  trained.formats.weight = fixed4;
+  trained.formats.weight_shifts = {0, -1, -2};
+  Tensor out, expected = trained.weight.value();
+  Pass step{{.training = true, .seed = 42, .step = 9}, &work};
+  trained.forward(distinct({4, 20, 1, 1}, 3), out, step);
+  ristretto::trim_rows(expected.values(), scaled(fixed4, trained.formats.weight_shifts),
+                       ristretto::RoundStochastic<>{{.seed = 42, .stream = (std::uint64_t{6} << 32) + 9}});
+  CHECK(same_bits(trained.weight.in_use(), expected));
+}
+
+TEST_CASE("columns are what weights are multiplied with") {
+  const auto check_columns = [](auto layer, Shape in_shape) {
+    const Shape shape = layer.setup("layer", in_shape);
+    fill_parameters(layer);
+    layer.formats.input = fixed4;
+    const Tensor in = distinct(in_shape, 3), other = distinct(in_shape, 4);
+    Tensor out;
+    Workspace work;
+    Pass pass{{}, &work};
+    layer.forward(in, out, pass);
+    const Index depth = inputs_of_a_row(layer), rows = layer.weight.value().shape().N / groups_of(layer);
+    CHECK(depth == layer.weight.value().shape().image());
+    double squares = 0, expected_squares = 0, others = 0;
+    Index positions = 0;
+    each_columns(layer, in, &other, [&](int group, const Columns& columns, const Columns* of_other) {
+      REQUIRE(columns.rows() == depth);
+      REQUIRE(of_other);
+      CHECK(of_other->cols() == columns.cols());
+      others += of_other->squaredNorm();
+      const ristretto::WeightRows weights = Eigen::Map<const ristretto::WeightRows>(
+          layer.weight.value().data() + group * rows * depth, rows, depth);
+      Eigen::MatrixXd y = weights.cast<double>() * columns;
+      for (Index k = 0; k < rows; ++k) y.row(k).array() += static_cast<double>(layer.bias.value()[group * rows + k]);
+      squares += y.squaredNorm();
+      positions += columns.cols();
+    });
+    for (const float value : out.values()) expected_squares += static_cast<double>(value) * static_cast<double>(value);
+    CHECK(positions == groups_of(layer) * shape.N * shape.plane());
+    CHECK(squares == Approx(expected_squares).epsilon(1e-5));
+    layer.formats.input.reset();
+    double again = 0;
+    each_columns(layer, other, nullptr, [&](int, const Columns& columns, const Columns* none) {
+      CHECK(none == nullptr);
+      again += columns.squaredNorm();
+    });
+    CHECK(again == others);  // the other batch is not trimmed
+  };
+  check_columns(Convolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .groups = 2}, {3, 2, 9, 7});
+  check_columns(Convolution{.filters = 4, .kernel = {1, 1}}, {2, 3, 20, 20});
+  check_columns(Convolution{.filters = 3, .kernel = {5, 5}}, {3, 40, 60, 60});  // in parts
+  check_columns(InnerProduct{.outputs = 6}, {3, 2, 9, 7});
 }
 
 TEST_CASE("ties go to even or away from zero") {

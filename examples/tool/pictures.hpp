@@ -39,7 +39,7 @@ class Walk {
   /// The cut before the layer at this position; good until the next call. Positions must not fall, and layers that the
   /// walk has passed must not change.
   const cnn::Cut& cut(int position, std::size_t batch);
-  /// What that layer reads.
+  /// What that layer reads; good until the next call.
   const cnn::Tensor& input(int position, std::size_t batch) { return net_.input_of(cut(position, batch)); }
 
  private:

@@ -114,12 +114,13 @@ class Quantization {
     if (results_.chosen) use(widths_of_layers(layers_, results_.chosen->widths));
   }
 
-  /// Repairs the net that was chosen, as a whole, and scores what that brings. Throws Interrupted, and keeps what was
-  /// reached.
+  /// Repairs the net that was chosen, as a whole, and scores what that brings; where only the layers as the trials had
+  /// them hold the margin, these stay. Throws Interrupted, and keeps what was reached.
   void repair_chosen() {
     const Repair& how = *options_.repair;
     if (!how.any()) return;
-    const auto judge = [&](const std::string& name, const std::vector<LayerState>& state, double seconds) {
+    const auto judge = [&](const std::string& name, const std::vector<LayerState>& state,
+                           double seconds) -> const Hits& {
       const Hits& hits = trials_->score(state, title("  " + name));
       results_.repairs.push_back({name, hits.accuracy(), difference(hits, *float_), hits.divergence, seconds});
       fmt::print(stderr, "{}  {} {:.4f}\n", name, results_.score_name, hits.accuracy());
@@ -134,7 +135,8 @@ class Quantization {
       repair(net, *reference_, calibration_, with, title("  repair"));
       auto state = states_of(net);
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      use(judge(name, state, seconds), state);
+      const Hits& hits = judge(name, state, seconds);
+      if (holds(hits.accuracy()) || !results_.chosen->within_margin) use(hits, state);
     };
     Repair with = how;
     if (how.compensate) {
@@ -199,9 +201,10 @@ class Quantization {
     TrialRow& chosen = *results_.chosen;
     chosen.score = hits.accuracy();
     chosen.loss = difference(hits, *float_);
-    chosen.within_margin = chosen.score >= *results_.baseline - options_.margin / 100 - 1e-12;
+    chosen.within_margin = holds(chosen.score);
     chosen_ = std::move(state);
   }
+  bool holds(double score) const { return score >= *results_.baseline - options_.margin / 100 - 1e-12; }
 
   /// Repairs layers, one by one, for the trials with these widths.
   void prepare(std::vector<int> widths) {
@@ -340,7 +343,7 @@ class Quantization {
     }
     prepare(widths);
     const auto begin = std::chrono::steady_clock::now();
-    Journal journal(options_.journal, journal_title());
+    journal_.emplace(options_.journal, journal_title());
     const auto score = [&](const rt::Assignment<int>& a) {
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
       if (options_.time_budget > 0 && spent.count() > options_.time_budget && cost_search_.trials.size() > 1) {
@@ -349,10 +352,10 @@ class Quantization {
       const auto of_layers = layer_widths(a);
       share_before_change(of_layers);
       const std::string key = text_of(of_layers);
-      if (const Hits* known = float_ ? journal.find(key) : nullptr) {
+      if (const Hits* known = float_ ? journal_->find(key) : nullptr) {
         last_ = known;
       } else {
-        last_ = journal.add(key, trials_->score(candidates_->state(of_layers), title("  trial")));
+        last_ = journal_->add(key, trials_->score(candidates_->state(of_layers), title("  trial")));
       }
       if (!float_) float_ = last_;
       return rt::Worth(last_->accuracy(), last_->divergence);
@@ -438,6 +441,7 @@ class Quantization {
   std::optional<Candidates> candidates_{}, unequalized_{};
   std::optional<cnn::Net> reference_{};  // in float
   std::optional<Trials> trials_{};
+  std::optional<Journal> journal_{};
   rt::SearchResult<int> search_{};
   rt::CostResult<int> cost_search_{};
   std::vector<LayerWidths> widest_{};

@@ -138,7 +138,8 @@ void correct_biases(Layer& layer, Layer in_float, const cnn::Relu* relu, int pos
     for (std::size_t b = 0; b < batches; ++b) {
       stop_if_interrupted();
       const cnn::Tensor& x = walk.input(position, b);
-      each_channel(open, in_float, relu, x, reference.input(position, b), [&](std::size_t c, auto before, auto wanted) {
+      const cnn::Tensor& y = &walk == &reference ? x : reference.input(position, b);
+      each_channel(open, in_float, relu, x, y, [&](std::size_t c, auto before, auto wanted) {
         judging ? corrections[c].judge(before, wanted) : corrections[c].propose(before, wanted);
       });
     }
