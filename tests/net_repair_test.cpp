@@ -203,6 +203,21 @@ TEST_CASE("layers that are repaired alone are those of a net whose other layers 
   });
 }
 
+TEST_CASE("what a concat joins has one range") {
+  Net net = small_net();
+  std::vector<tool::LayerStatistics> layers;
+  net.each_trimmed([&](Node& node, auto&) {
+    layers.push_back({.name = node.name, .position = static_cast<int>(&node - net.nodes().data())});
+    layers.back().ranges.output.observe(std::vector<float>{0, static_cast<float>(layers.size())});
+  });
+  tool::share_ranges_of_concats(net, layers);
+  for (const tool::LayerStatistics& l : layers) {
+    const bool joined = l.name == "left" || l.name == "right";
+    CHECK(l.ranges.output.max() == (joined ? 4 : static_cast<float>(&l - layers.data() + 1)));
+    CHECK(l.ranges.output.count() == (joined ? 4 : 2));
+  }
+}
+
 TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   const checks::Folder folder;
   const std::string path = folder / "journal";

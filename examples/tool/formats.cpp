@@ -184,6 +184,24 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
   return layers;
 }
 
+void share_ranges_of_concats(const cnn::Net& net, std::vector<LayerStatistics>& layers) {
+  const auto nodes = net.nodes();
+  for (const cnn::Node& node : nodes) {
+    if (!std::holds_alternative<cnn::Concat>(node.layer)) continue;
+    std::vector<LayerStatistics*> joined;
+    for (int input : node.inputs) {
+      if (input >= 0 && std::holds_alternative<cnn::Relu>(nodes[static_cast<std::size_t>(input)].layer)) {
+        input = nodes[static_cast<std::size_t>(input)].inputs.front();
+      }
+      const auto at = std::find_if(layers.begin(), layers.end(), [&](const auto& l) { return l.position == input; });
+      if (at != layers.end()) joined.push_back(&*at);
+    }
+    rt::Range all;
+    for (const LayerStatistics* l : joined) all.merge(l->ranges.output);
+    for (LayerStatistics* l : joined) l->ranges.output = all;
+  }
+}
+
 std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& layers, const Widths& widths) {
   std::vector<LayerWidths> all;
   for (const LayerStatistics& layer : layers) all.push_back({layer.is_fc ? widths.fc : widths.conv, widths.activations});

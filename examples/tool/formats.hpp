@@ -52,6 +52,10 @@ struct LayerStatistics {
 /// What the layers of the net, in float, meet in these pictures.
 std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const std::string& title);
 
+/// Gives layers whose outputs are joined by a Concat, directly or behind their Relu, one range for all of these, so that
+/// at one width they have one format.
+void share_ranges_of_concats(const cnn::Net& net, std::vector<LayerStatistics>& layers);
+
 /// Bit widths of a layer; what is absent stays float.
 struct LayerWidths {
   std::optional<int> weights{}, activations{};

@@ -60,7 +60,7 @@ class Quantization {
         calibration_(range_data_.source, calibration_part(range_data_, o)) {
     load_weights(model_, read_weights(o.weights), o.weights);
     results.range_pictures = calibration_.count();
-    layers_ = observe(model_, calibration_, title("observe ranges"));
+    layers_ = observe_layers(title("observe ranges"));
     if (layers_.empty()) {
       throw std::invalid_argument(o.model + ": the net has no Convolution or InnerProduct layer to quantize");
     }
@@ -70,7 +70,7 @@ class Quantization {
       if (results.equalized > 0) {
         unequalized_layers_ = std::move(layers_);
         unequalized_.emplace(unequalized_layers_, o.rule, std::move(before));
-        layers_ = observe(model_, calibration_, title("observe ranges again"));
+        layers_ = observe_layers(title("observe ranges again"));
       }
     }
     if (o.repair->any()) reference_.emplace(model_.net);
@@ -176,6 +176,12 @@ class Quantization {
   bool is_dynamic() const { return options_.rule.mode == QuantizationParameter::DYNAMIC_FIXED_POINT; }
   std::string title(const std::string& text) const { return options_.common.quiet ? "" : text; }
 
+  std::vector<LayerStatistics> observe_layers(const std::string& what) {
+    auto layers = observe(model_, calibration_, what);
+    if (!options_.rule.is_original()) share_ranges_of_concats(model_.net, layers);
+    return layers;
+  }
+
   static Part calibration_part(const Data& data, const QuantizeOptions& o) {
     Part part = part_of(data, range_batches);
     if (o.calibration > 0) part.count = std::min<std::int64_t>(o.calibration, data.source.size);
@@ -201,6 +207,7 @@ class Quantization {
     TrialRow& chosen = *results_.chosen;
     chosen.score = hits.accuracy();
     chosen.loss = difference(hits, *float_);
+    chosen.divergence = hits.divergence;
     chosen.within_margin = holds(chosen.score);
     chosen_ = std::move(state);
   }
@@ -292,6 +299,7 @@ class Quantization {
                  .widths = widths_of(trial.assignment),
                  .score = trial.score,
                  .loss = difference(*last_, *float_),
+                 .divergence = last_->divergence,
                  .within_margin = trial.within_margin};
     if (row.part.empty()) {
       say_baseline(row.score);
@@ -426,7 +434,7 @@ class Quantization {
     const auto widths = layer_widths(found ? cost_search_.assignment : cost_search_.trials.at(1).assignment);
     results_.chosen = results_.alone = TrialRow{.part = combination};
     use(widths);
-    use(trials_->score(chosen_, ""), chosen_);
+    use(*journal_->find(text_of(widths)), chosen_);
     results_.alone = results_.chosen;
   }
 

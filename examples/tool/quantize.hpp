@@ -70,7 +70,8 @@ struct TrialRow {
   std::string part{};  // "CONV weights", ..., "combination"; empty for the baseline
   Widths widths{};
   double score = 0;
-  Difference loss{};  // from the baseline
+  Difference loss{};      // from the baseline
+  double divergence = 0;  // from the scores of the net in float
   bool within_margin = false;
 };
 

@@ -128,6 +128,7 @@ ordered_json to_json(const TrialRow& t) {
           {"accuracy", t.score},
           {"difference", t.loss.value},
           {"standard_error", t.loss.standard_error},
+          {"divergence", t.divergence},
           {"within_margin", t.within_margin}};
 }
 
