@@ -31,9 +31,9 @@ enum class Ties { to_even, away_from_zero };
 /// The formats of one layer; what is absent stays float. Each trims a copy, never the tensor itself.
 struct Formats {
   std::optional<ristretto::AnyFormat> input{}, weight{}, bias{}, output{};
-  std::vector<int> weight_shifts{};  // where not empty, output channel k has the weight's format times 2^weight_shifts[k]
   Rounding rounding = Rounding::stochastic;
   Ties ties = Ties::to_even;
+  std::vector<int> weight_shifts{};  // where not empty, output channel k has the weight's format times 2^weight_shifts[k]
 
   friend bool operator==(const Formats&, const Formats&) = default;
 };

@@ -12,7 +12,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <type_traits>
 #include <vector>
 
 #include <Eigen/Cholesky>
@@ -58,6 +58,7 @@ class Moments {
   /// Adds positions: the columns of x (K, positions), doubles.
   template <class X, class Loop = InOrder>
   void add(const Eigen::MatrixBase<X>& x, const Loop& loop = {}) {
+    static_assert(std::is_same_v<typename X::Scalar, double>, "ristretto::Moments takes doubles: x.cast<double>()");
     check_rows(x.rows());
     detail::for_blocks(size(), detail::moments_at_once, loop, [&](Eigen::Index k, Eigen::Index count) {
       const Eigen::Index below = size() - k;
@@ -103,6 +104,8 @@ class CrossMoment {
   /// Adds positions: the columns of y and x, both (K, positions), doubles.
   template <class Y, class X, class Loop = InOrder>
   void add(const Eigen::MatrixBase<Y>& y, const Eigen::MatrixBase<X>& x, const Loop& loop = {}) {
+    static_assert(std::is_same_v<typename X::Scalar, double> && std::is_same_v<typename Y::Scalar, double>,
+                  "ristretto::CrossMoment takes doubles: x.cast<double>()");
     const Eigen::Index size = products_.rows();
     if (y.rows() != size || x.rows() != size || x.cols() != y.cols()) {
       throw std::invalid_argument("ristretto::CrossMoment: " + std::to_string(y.rows()) + " x " +
@@ -136,28 +139,24 @@ class Compensation {
   /// weights are tried once more. Throws std::invalid_argument unless H is square, finite and no smaller than 1 x 1, and
   /// the damping is not negative.
   explicit Compensation(const Eigen::MatrixXd& second_moment, double damping = 0.01, int sweeps = 50)
-      : h_(second_moment), sweeps_(sweeps) {
-    check(h_, damping);
-    const double mean = h_.diagonal().mean();
+      : sweeps_(sweeps) {
+    check(second_moment, damping);
+    const double mean = second_moment.diagonal().mean();
     const double scale = mean > 0 ? mean : 1;
-    order_.resize(static_cast<std::size_t>(h_.rows()));
+    order_.resize(static_cast<std::size_t>(second_moment.rows()));
     std::iota(order_.begin(), order_.end(), Eigen::Index{0});
-    std::stable_sort(order_.begin(), order_.end(), [&](auto a, auto b) { return h_(a, a) < h_(b, b); });
-    damped_ = h_(order_, order_);
-    for (double add = std::max(damping, 1e-12);; add *= 10) {
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](auto a, auto b) { return second_moment(a, a) < second_moment(b, b); });
+    damped_ = second_moment(order_, order_);
+    for (double add = std::max(damping, 1e-12); add < 1e6; add *= 10) {
+      damped_.diagonal().array() += add * scale - damping_;
       damping_ = add * scale;
-      Eigen::MatrixXd sum = damped_;
-      sum.diagonal().array() += damping_;
-      const Eigen::LLT<Eigen::MatrixXd> cholesky(sum);
-      if (cholesky.info() != Eigen::Success && add < 1e6) continue;
-      lower_ = cholesky.matrixL();
-      damped_ = std::move(sum);
-      break;
+      if (cholesky_.compute(damped_).info() == Eigen::Success) break;
     }
   }
 
   /// The number of inputs, K.
-  Eigen::Index size() const noexcept { return h_.rows(); }
+  Eigen::Index size() const noexcept { return damped_.rows(); }
 
   /// The weights whose outputs from the inputs x come closest to those of `weights` from other inputs y, where
   /// cross = E[y x^T]: what is to be rounded when inputs have changed, for instance since layers before were trimmed.
@@ -168,14 +167,15 @@ class Compensation {
                                   std::to_string(cross.cols()) + "; give it finite numbers, " + std::to_string(size()) +
                                   " x " + std::to_string(size()));
     }
-    // (weights (cross + damping) - weights (H + damping)) (H + damping)^-1 more than the weights
-    Eigen::MatrixXd change = (weights.cast<double>() * (cross - h_)).transpose();
-    change = Eigen::MatrixXd(change(order_, Eigen::all));
-    lower_.triangularView<Eigen::Lower>().solveInPlace(change);
-    lower_.triangularView<Eigen::Lower>().transpose().solveInPlace(change);
-    Eigen::MatrixXd result = weights.cast<double>();
-    for (Eigen::Index k = 0; k < size(); ++k) result.col(order_[static_cast<std::size_t>(k)]) += change.row(k);
-    return result.cast<float>();
+    // weights (cross + damping) (H + damping)^-1, as what it is more than the weights
+    const Eigen::MatrixXd w = weights.cast<double>()(Eigen::all, order_);
+    Eigen::MatrixXd change = ((weights.cast<double>() * cross)(Eigen::all, order_) - w * damped_ + damping_ * w).transpose();
+    cholesky_.solveInPlace(change);
+    WeightRows result = weights;
+    for (Eigen::Index k = 0; k < size(); ++k) {
+      result.col(order_[static_cast<std::size_t>(k)]) = (w.col(k) + change.row(k).transpose()).cast<float>();
+    }
+    return result;
   }
 
   /// weights (rows, K), each row rounded to its format. Never with a larger error than rounding each to nearest.
@@ -226,8 +226,8 @@ class Compensation {
       throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " and " +
                                   std::to_string(rounded.rows()) + " rows are compared; give it equal shapes");
     }
-    const Eigen::MatrixXd change = weights.cast<double>() - rounded.cast<double>();
-    return (change * h_).cwiseProduct(change).rowwise().sum();
+    const Eigen::MatrixXd change = (weights.cast<double>() - rounded.cast<double>())(Eigen::all, order_);
+    return (change * damped_ - damping_ * change).cwiseProduct(change).rowwise().sum();
   }
 
  private:
@@ -310,12 +310,13 @@ class Compensation {
   /// With H + damping = L L^T, given the errors e of the weights after k, the error of weight k that costs least is
   /// -sum of L(i, k) e_i / L(k, k) over i > k. So no inverse is needed.
   LaneRow compensated(const LaneRow& w, Eigen::Index count, std::span<const AnyFormat> formats) const {
+    const Eigen::MatrixXd& lower = cholesky_.matrixLLT();  // its lower triangle
     LaneRow q = w;
     LaneRow e = LaneRow::Zero(lanes, size());
     for (Eigen::Index k = size() - 1; k >= 0; --k) {
       Lanes sum = Lanes::Zero();
-      for (Eigen::Index i = k + 1; i < size(); ++i) sum += lower_(i, k) * e.col(i);
-      q.col(k) += sum / lower_(k, k);
+      for (Eigen::Index i = k + 1; i < size(); ++i) sum += lower(i, k) * e.col(i);
+      q.col(k) += sum / lower(k, k);
       trim_lanes(q, k, count, formats);
       e.col(k) = w.col(k) - q.col(k);
     }
@@ -360,10 +361,9 @@ class Compensation {
     return total;
   }
 
-  Eigen::MatrixXd h_;
   std::vector<Eigen::Index> order_{};  // ascending diagonal; weights are rounded from the last on
   Eigen::MatrixXd damped_{};           // H + damping, in that order
-  Eigen::MatrixXd lower_{};            // its Cholesky factor
+  Eigen::LLT<Eigen::MatrixXd> cholesky_{};
   double damping_ = 0;
   int sweeps_;
 };
