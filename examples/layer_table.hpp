@@ -60,8 +60,8 @@ LayerRow describe(const std::string& name, const Layer& layer, const cnn::Format
     rt::Measurement m;
     for (std::size_t r = 0; r < rows; ++r) {
       const rt::AnyFormat format = f.weight_shifts.empty() ? *f.weight : f.weight->scaled(f.weight_shifts[r]);
-      m.merge(rt::measure(weight.values().subspan(r * length, length), found.values().subspan(r * length, length),
-                          format));
+      m.merge(
+          rt::measure(weight.values().subspan(r * length, length), found.values().subspan(r * length, length), format));
     }
     row.weight_sqnr_db = m.sqnr_db();
     row.saturated_weight = m.saturated_share();

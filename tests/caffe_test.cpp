@@ -664,7 +664,8 @@ TEST_CASE("quantization_param names formats", "[quantization]") {
 
   const auto message = [](const std::string& q) { return argument_message([&] { read_formats("FcRistretto", q); }); };
   for (const char* bad : {"", ",", "1,", "1,,2", "1;2", "x", "1 2", "99999999999"}) {
-    CHECK(contains(message("bw_params: 4 shift_params: '" + std::string(bad) + "'"), "x: quantization_param: shift_params"));
+    CHECK(contains(message("bw_params: 4 shift_params: '" + std::string(bad) + "'"),
+                   "x: quantization_param: shift_params"));
   }
   CHECK(contains(message("bw_params: 4 shift_params: '200'"), "x: quantization_param: "));
   CHECK(contains(message("bw_layer_in: 4 shift_params: '1'"), "not trimmed"));

@@ -945,8 +945,8 @@ TEST_CASE("columns are what weights are multiplied with") {
       REQUIRE(of_other);
       CHECK(of_other->cols() == columns.cols());
       others += of_other->squaredNorm();
-      const ristretto::WeightRows weights = Eigen::Map<const ristretto::WeightRows>(
-          layer.weight.value().data() + group * rows * depth, rows, depth);
+      const ristretto::WeightRows weights =
+          Eigen::Map<const ristretto::WeightRows>(layer.weight.value().data() + group * rows * depth, rows, depth);
       Eigen::MatrixXd y = weights.cast<double>() * columns;
       for (Index k = 0; k < rows; ++k) y.row(k).array() += static_cast<double>(layer.bias.value()[group * rows + k]);
       squares += y.squaredNorm();
@@ -963,7 +963,8 @@ TEST_CASE("columns are what weights are multiplied with") {
     });
     CHECK(again == others);  // the other batch is not trimmed
   };
-  check_columns(Convolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .groups = 2}, {3, 2, 9, 7});
+  check_columns(Convolution{.filters = 4, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .groups = 2},
+                {3, 2, 9, 7});
   check_columns(Convolution{.filters = 4, .kernel = {1, 1}}, {2, 3, 20, 20});
   check_columns(Convolution{.filters = 3, .kernel = {5, 5}}, {3, 40, 60, 60});  // in parts
   check_columns(InnerProduct{.outputs = 6}, {3, 2, 9, 7});

@@ -54,13 +54,9 @@ MatrixXd second_moment(const MatrixXd& x) {
 }
 
 /// Formats of all kinds, coarse enough that rounding matters.
-const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{0, 3},
-                                         rt::DynamicFixedPoint{0, 2},
-                                         rt::UnsignedFixedPoint{0, 3},
-                                         rt::Minifloat{1, 2},
-                                         rt::Minifloat{1, 3, 5},
-                                         rt::PowerOfTwo{-5, -1},
-                                         rt::PowerOfTwoOrZero{-4, -1}};
+const std::vector<rt::AnyFormat> formats{
+    rt::DynamicFixedPoint{0, 3}, rt::DynamicFixedPoint{0, 2}, rt::UnsignedFixedPoint{0, 3}, rt::Minifloat{1, 2},
+    rt::Minifloat{1, 3, 5},      rt::PowerOfTwo{-5, -1},      rt::PowerOfTwoOrZero{-4, -1}};
 
 double trimmed(double x, const rt::AnyFormat& format) {
   return format.visit([x](const auto& f) { return static_cast<double>(rt::Trimmer{f}(static_cast<float>(x))); });
@@ -231,12 +227,12 @@ TEST_CASE("inputs that are dead, constant, alike or missing are no trouble") {
   rt::trim_rows(nearest, all);
 
   MatrixXd x = inputs(size, 30, 5);
-  x.row(3).setZero();      // dead
+  x.row(3).setZero();       // dead
   x.row(5).setConstant(1);  // a constant
-  x.row(7) = x.row(5);     // twice the same
+  x.row(7) = x.row(5);      // twice the same
   x.row(9) = 1e6 * x.row(8);
-  const MatrixXd cases[] = {second_moment(x), MatrixXd::Zero(size, size), MatrixXd::Ones(size, size),
-                            second_moment(1e-20 * x), second_moment(1e12 * x), second_moment(x.leftCols(2))};
+  const MatrixXd cases[] = {second_moment(x),         MatrixXd::Zero(size, size), MatrixXd::Ones(size, size),
+                            second_moment(1e-20 * x), second_moment(1e12 * x),    second_moment(x.leftCols(2))};
   for (const MatrixXd& h : cases) {
     for (const double damping : {0.0, 0.01, 1.0}) {
       const rt::Compensation compensation(h, damping);

@@ -501,7 +501,8 @@ TEST_CASE("shapes that differ are refused where the output cannot be resized") {
 }
 
 TEST_CASE("rows of matrices have formats of their own, in either order") {
-  const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3}, rt::PowerOfTwoOrZero{-3, 0}};
+  const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3},
+                                           rt::PowerOfTwoOrZero{-3, 0}};
   Eigen::Matrix<float, 3, 50, Eigen::RowMajor> rows;
   for (int k = 0; k < rows.size(); ++k) rows(k / 50, k % 50) = 0.037f * static_cast<float>(k - 70);
   Eigen::MatrixXf columns = rows;

@@ -85,8 +85,8 @@ TEST_CASE("a correction never raises the error") {
   CHECK(corrected(around(-5, 1), std::vector<float>(1000), 0) == 0);  // hidden by the ReLU
   CHECK(rt::BiasCorrection().result() == 0);
   const std::vector<float> two(2), three(3);
-  CHECK(checks::contains(
-      checks::message_of<std::invalid_argument>([&] { rt::BiasCorrection().propose(two, three); }), "2 numbers and 3"));
+  CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { rt::BiasCorrection().propose(two, three); }),
+                         "2 numbers and 3"));
 }
 
 TEST_CASE("equalized channels are read by weights of one size, or made and read alike") {

@@ -280,19 +280,20 @@ TEST_CASE("the search under a cost reports in order, and keeps the best when it 
   const Bits cost{{3, 2, 1}};
   std::vector<double> costs;
   CostResult whole, stopped;
-  rt::search_costs(std::span<const Part>(layers(3)), score, cost, 0.1,
-                   [&](const CostTrial& t) { costs.push_back(t.cost); }, whole);
+  rt::search_costs(
+      std::span<const Part>(layers(3)), score, cost, 0.1, [&](const CostTrial& t) { costs.push_back(t.cost); }, whole);
   CHECK(costs.size() == whole.trials.size());
   CHECK(!whole.trials[0].assignment[0].has_value());
   CHECK(whole.trials[1].assignment == Assignment{8, 8, 8});
   CHECK(whole.trials[2].part == 0);
   struct Stop {};
   for (const std::size_t after : {1u, 2u, 5u, 20u}) {
-    CHECK_THROWS_AS(rt::search_costs(std::span<const Part>(layers(3)), score, cost, 0.1,
-                                     [&](const CostTrial&) {
-                                       if (stopped.trials.size() == after) throw Stop{};
-                                     },
-                                     stopped),
+    CHECK_THROWS_AS(rt::search_costs(
+                        std::span<const Part>(layers(3)), score, cost, 0.1,
+                        [&](const CostTrial&) {
+                          if (stopped.trials.size() == after) throw Stop{};
+                        },
+                        stopped),
                     Stop);
     CHECK(!stopped.finished);
     CHECK(stopped.trials.size() == after);
@@ -314,8 +315,8 @@ TEST_CASE("what nothing can narrow stays as it is") {
 
 TEST_CASE("the front holds what no trial beats") {
   std::vector<CostTrial> trials;
-  for (const auto& [cost, score] : std::vector<std::pair<double, double>>{
-           {5, 3}, {1, 1}, {5, 4}, {2, 0.5}, {3, 3}, {1, 1}, {9, 4}, {7, 6}}) {
+  for (const auto& [cost, score] :
+       std::vector<std::pair<double, double>>{{5, 3}, {1, 1}, {5, 4}, {2, 0.5}, {3, 3}, {1, 1}, {9, 4}, {7, 6}}) {
     trials.push_back({{}, {}, score, -score, cost, true});
   }
   CHECK(rt::pareto_front(std::span<const CostTrial>(trials)) == std::vector<std::size_t>{1, 4, 2, 7});

@@ -518,8 +518,8 @@ TEST_CASE("the draws of a batch are those of its elements, wherever it begins") 
 #endif
 
 TEST_CASE("rows of a matrix have formats of their own") {
-  const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3}, rt::PowerOfTwoOrZero{-3, 0},
-                                           rt::UnsignedFixedPoint{1, 4}};
+  const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3},
+                                           rt::PowerOfTwoOrZero{-3, 0}, rt::UnsignedFixedPoint{1, 4}};
   for (const std::size_t length : {1u, 7u, 64u, 301u}) {
     const std::vector<float> x = checks::numbers(4 * length);
     const rt::RoundStochastic<> chance{{.seed = 5, .stream = 6}};

@@ -23,8 +23,8 @@ std::string plain_type(const std::string& type);
 ///                               has neither bw nor fl stays float (the original: 16 + 16 bits)
 ///   MINIFLOAT                   all in minifloat:mant_bits,exp_bits,ristretto2016
 ///   INTEGER_POWER_OF_2_WEIGHTS  weights in pow2:exp_min,exp_max, biases in float, the rest in fixed point as above
-/// Biases have the format of the weights otherwise. shift_params gives each output channel of the weights a scale. Throws std::invalid_argument naming the layer for settings that
-/// make no format.
+/// Biases have the format of the weights otherwise. shift_params gives each output channel of the weights a scale.
+/// Throws std::invalid_argument naming the layer for settings that make no format.
 cnn::Formats formats_of(const caffe::LayerParameter& layer);
 
 struct LayerFormats {

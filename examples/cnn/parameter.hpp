@@ -33,7 +33,8 @@ struct Formats {
   std::optional<ristretto::AnyFormat> input{}, weight{}, bias{}, output{};
   Rounding rounding = Rounding::stochastic;
   Ties ties = Ties::to_even;
-  std::vector<int> weight_shifts{};  // where not empty, output channel k has the weight's format times 2^weight_shifts[k]
+  std::vector<int>
+      weight_shifts{};  // where not empty, output channel k has the weight's format times 2^weight_shifts[k]
 
   friend bool operator==(const Formats&, const Formats&) = default;
 };

@@ -1,16 +1,16 @@
 // experiments
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <chrono>
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include "common.hpp"
 #include "formats.hpp"
 #include "moments.hpp"
 #include "parallel.hpp"
-#include "progress.hpp"
-#include "weights.hpp"
 #include "pictures.hpp"
+#include "progress.hpp"
 #include "repair.hpp"
+#include "weights.hpp"
 using namespace tool;
 namespace rt = ristretto;
 using Clock = std::chrono::steady_clock;
@@ -26,7 +26,11 @@ std::vector<cnn::Batch> read_all(Data& d, std::int64_t n, int bs) {
   }
   return all;
 }
-struct Eval { std::vector<bool> right; cnn::Buffer logits; int classes = 0; };
+struct Eval {
+  std::vector<bool> right;
+  cnn::Buffer logits;
+  int classes = 0;
+};
 Eval evaluate(cnn::Net& net, const std::vector<cnn::Batch>& pics) {
   Eval e;
   for (const auto& b : pics) {
@@ -41,18 +45,25 @@ void report(const char* what, const Eval& a, const Eval& f) {
   double g = 0, l = 0, acc = 0, kl = 0, agree = 0;
   const std::size_t n = a.right.size();
   for (std::size_t i = 0; i < n; ++i) {
-    acc += a.right[i]; g += a.right[i] && !f.right[i]; l += !a.right[i] && f.right[i];
+    acc += a.right[i];
+    g += a.right[i] && !f.right[i];
+    l += !a.right[i] && f.right[i];
     const float *p = f.logits.data() + i * a.classes, *q = a.logits.data() + i * a.classes;
     const float mp = *std::max_element(p, p + a.classes), mq = *std::max_element(q, q + a.classes);
     agree += (std::max_element(p, p + a.classes) - p) == (std::max_element(q, q + a.classes) - q);
     double zp = 0, zq = 0;
-    for (int c = 0; c < a.classes; ++c) { zp += std::exp(p[c] - mp); zq += std::exp(q[c] - mq); }
+    for (int c = 0; c < a.classes; ++c) {
+      zp += std::exp(p[c] - mp);
+      zq += std::exp(q[c] - mq);
+    }
     double s = 0;
-    for (int c = 0; c < a.classes; ++c) s += std::exp(p[c] - mp) / zp * ((p[c] - mp - std::log(zp)) - (q[c] - mq - std::log(zq)));
+    for (int c = 0; c < a.classes; ++c)
+      s += std::exp(p[c] - mp) / zp * ((p[c] - mp - std::log(zp)) - (q[c] - mq - std::log(zq)));
     kl += s;
   }
   const double d = (g - l) / double(n), se = std::sqrt(std::max(0.0, (g + l) / double(n) - d * d) / double(n));
-  fmt::print("{:<28} acc {:.4f} diff {:+.2f} +- {:.2f}  KL {:.4f} agree {:.3f}\n", what, acc / double(n), 100 * d, 100 * se, kl / double(n), agree / double(n));
+  fmt::print("{:<28} acc {:.4f} diff {:+.2f} +- {:.2f}  KL {:.4f} agree {:.3f}\n", what, acc / double(n), 100 * d,
+             100 * se, kl / double(n), agree / double(n));
   std::fflush(stdout);
 }
 
@@ -61,7 +72,8 @@ int main(int argc, char** argv) {
   std::string model, weights, cal, score, mode = "fixed", first_last_layers;
   int wbits = 4, abits = 8, ends = 0, ncal = 500, reach = 2, nscore = 100000;
   double damping = 0.01;
-  bool seq = true, bias = false, eq = false, per_channel = true, comp = true, retarget = true, float_in = false, uns = true;
+  bool seq = true, bias = false, eq = false, per_channel = true, comp = true, retarget = true, float_in = false,
+       uns = true;
   Options common;
   std::string mean;
   app.add_option("--model", model);
@@ -89,7 +101,8 @@ int main(int argc, char** argv) {
   cnn::set_workers(0);
   const auto net_file = read_net(model);
   Options oc = common, os = common;
-  oc.data = cal; os.data = score;
+  oc.data = cal;
+  os.data = score;
   Data dc = open_data(net_file, caffe::TEST, oc), ds = open_data(net_file, caffe::TEST, os);
   caffe_files::Model m = build(net_file, caffe::TEST, ds);
   load_weights(m, read_weights(weights), weights);
@@ -139,9 +152,16 @@ int main(int argc, char** argv) {
     report(name, evaluate(m.net, ps), fl);
   };
   Repair how{.damping = damping, .scales = reach, .sequential = seq, .retarget = retarget};
-  if (bias) { how.bias = true; attempt("bias", how); how.bias = false; }
+  if (bias) {
+    how.bias = true;
+    attempt("bias", how);
+    how.bias = false;
+  }
   how.compensate = true;
   attempt("compensated", how);
-  if (bias) { how.bias = true; attempt("compensated, bias", how); }
+  if (bias) {
+    how.bias = true;
+    attempt("compensated, bias", how);
+  }
   report("  on calibration", evaluate(m.net, pc), evaluate(reference, pc));
 }

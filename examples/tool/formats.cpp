@@ -204,7 +204,8 @@ void share_ranges_of_concats(const cnn::Net& net, std::vector<LayerStatistics>& 
 
 std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& layers, const Widths& widths) {
   std::vector<LayerWidths> all;
-  for (const LayerStatistics& layer : layers) all.push_back({layer.is_fc ? widths.fc : widths.conv, widths.activations});
+  for (const LayerStatistics& layer : layers)
+    all.push_back({layer.is_fc ? widths.fc : widths.conv, widths.activations});
   return all;
 }
 

@@ -56,12 +56,14 @@ void Journal::read(const std::string& path, const std::string& title) {
     complete = end + 1;
     if (++number == 1) {
       if (line == title) continue;
-      throw std::runtime_error(fmt::format("{}: the journal is of another search\n  it says \"{}\"\n  now  \"{}\"\n"
-                                           "name another file",
-                                           path, line, title));
+      throw std::runtime_error(
+          fmt::format("{}: the journal is of another search\n  it says \"{}\"\n  now  \"{}\"\n"
+                      "name another file",
+                      path, line, title));
     }
     auto entry = entry_of(line);
-    if (!entry) throw std::runtime_error(fmt::format("{}: line {} is no trial; remove it and those after", path, number));
+    if (!entry)
+      throw std::runtime_error(fmt::format("{}: line {} is no trial; remove it and those after", path, number));
     known_[entry->key] = &hits_.emplace_back(std::move(entry->hits));
   }
   if (complete < text.size()) std::filesystem::resize_file(path, complete);

@@ -244,7 +244,8 @@ class Quantization {
     const std::vector<rt::Part<int>> parts = parts_to_search();
     prepare(has_powers() ? std::vector{power_of_two_bits} : parts.front().candidates);
     const auto score = [&](const rt::Assignment<int>& assignment) {
-      last_ = &trials_->score(candidates_->state(widths_of(assignment)), title("  " + to_string(widths_of(assignment))));
+      last_ =
+          &trials_->score(candidates_->state(widths_of(assignment)), title("  " + to_string(widths_of(assignment))));
       if (!float_) {
         float_ = last_;
         share_convolutions();
@@ -279,8 +280,7 @@ class Quantization {
   }
 
   std::vector<int> possible_widths(const std::vector<int>& usual) const {
-    const std::vector<int> widths =
-        possible(layers_, options_.rule, options_.widths.empty() ? usual : options_.widths);
+    const std::vector<int> widths = possible(layers_, options_.rule, options_.widths.empty() ? usual : options_.widths);
     if (widths.empty()) {
       throw std::invalid_argument("--widths: there are no formats of these widths; choose others");
     }
@@ -570,15 +570,17 @@ std::function<int()> add_quantize(CLI::App& app) {
       ->check(CLI::IsMember(std::vector<std::string>{"all", "none", "equalize", "compensate", "bias"}));
   command.add_option("--weights_quantized", o.repaired,
                      "where to write the repaired weights; by default beside the description, as .caffemodel");
-  command.add_flag_callback("--per_channel", [&o] { o.per_channel = true; },
-                            "a scale for each output channel of the weights; the default");
+  command.add_flag_callback(
+      "--per_channel", [&o] { o.per_channel = true; }, "a scale for each output channel of the weights; the default");
   command.add_flag_callback("--per_layer", [&o] { o.per_channel = false; }, "one scale for all weights of a layer");
-  command.add_flag_callback("--unsigned", [&o] { o.is_unsigned = true; },
-                            "activations that are never negative have no sign bit; the default");
+  command.add_flag_callback(
+      "--unsigned", [&o] { o.is_unsigned = true; },
+      "activations that are never negative have no sign bit; the default");
   command.add_flag_callback("--signed", [&o] { o.is_unsigned = false; }, "all activations have a sign bit");
   static const std::map<std::string, bool> searches{{"parts", false}, {"layers", true}};
   add_choice(command, "--search", searches, o.by_layer, "widths of three parts of the net, or of each layer");
-  command.add_option("--bits", o.bits, "instead of a search: widths of CONV weights, FC weights and activations, as 4,4,8")
+  command
+      .add_option("--bits", o.bits, "instead of a search: widths of CONV weights, FC weights and activations, as 4,4,8")
       ->delimiter(',')
       ->expected(3)
       ->check(CLI::Range(1, 32));

@@ -35,11 +35,11 @@ struct QuantizeOptions {
   std::optional<cnn::Ties> ties{};
   std::optional<Repair> repair{};
   std::optional<bool> per_channel{}, is_unsigned{};
-  int calibration = 0;          // pictures; 0: so many batches as usual
-  bool by_layer = false;        // the search
+  int calibration = 0;    // pictures; 0: so many batches as usual
+  bool by_layer = false;  // the search
   Cost cost = Cost::weight_bits;
-  double time_budget = 0;       // seconds; 0: none
-  std::string journal{};        // file with the trials of a search; empty: none
+  double time_budget = 0;  // seconds; 0: none
+  std::string journal{};   // file with the trials of a search; empty: none
   int iterations = 0;
   double margin = 0;          // percentage points
   std::vector<int> widths{};  // to try; empty: those of the mode
@@ -89,8 +89,8 @@ struct QuantizeResults {
   std::optional<TrialRow> alone{};   // what each part can bear alone, together
   std::optional<TrialRow> chosen{};  // what is written
   std::vector<LayerTrial> layer_trials{};
-  std::vector<std::size_t> front{};      // positions of the Pareto-optimal ones
-  std::vector<LayerWidths> widths{};     // of the layers of what is written
+  std::vector<std::size_t> front{};   // positions of the Pareto-optimal ones
+  std::vector<LayerWidths> widths{};  // of the layers of what is written
   std::vector<RepairRow> repairs{};
   std::vector<LayerResult> layers{};
   bool complete = false;

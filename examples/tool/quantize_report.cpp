@@ -107,8 +107,7 @@ void print_outcome(const QuantizeOptions& o, const QuantizeResults& r) {
   const TrialRow& chosen = *r.chosen;
   fmt::print(
       "\n{}: {:g} of {} pictures, {:+.2f} +- {:.2f} points (one standard error) from float; margin {:g} points\n",
-      widths_text(o, r), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error,
-      o.margin);
+      widths_text(o, r), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error, o.margin);
   if (!o.by_layer && r.complete && !r.alone->within_margin && to_string(r.alone->widths) != to_string(chosen.widths)) {
     fmt::print("What each part can bear alone misses the margin together, so it was widened: {}, {:g}\n",
                to_string(r.alone->widths), r.alone->score);

@@ -233,9 +233,7 @@ std::vector<float> sizes_of_rows(Layer& layer) {
 
 std::vector<int> positions_of(cnn::Net& net) {
   std::vector<int> positions;
-  net.each_trimmed([&](cnn::Node& node, auto&) {
-    positions.push_back(static_cast<int>(&node - net.nodes().data()));
-  });
+  net.each_trimmed([&](cnn::Node& node, auto&) { positions.push_back(static_cast<int>(&node - net.nodes().data())); });
   return positions;
 }
 
@@ -334,8 +332,8 @@ void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, st
 std::vector<LayerState> states_of(cnn::Net& net) {
   std::vector<LayerState> states;
   net.each_trimmed([&](cnn::Node&, auto& layer) {
-    states.push_back({layer.formats, std::make_shared<LayerValues>(
-                                         LayerValues{layer.weight.value(), layer.bias.value()})});
+    states.push_back(
+        {layer.formats, std::make_shared<LayerValues>(LayerValues{layer.weight.value(), layer.bias.value()})});
   });
   return states;
 }

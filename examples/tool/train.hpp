@@ -13,16 +13,16 @@ namespace tool {
 
 struct TrainOptions {
   std::string solver{};
-  std::string weights{};                   // files to start from, separated by commas
-  std::string snapshot{};                  // a state to go on from
-  std::string model{}, snapshot_prefix{};  // in place of the solver's; empty: the solver's
-  std::string test_data{};                 // as Options::data, for the tests
-  int max_iter = -1, test_iter = -1;       // in place of the solver's; -1: the solver's. No test_iter: no tests
-  bool float_activations = false;          // leave activations in float while training
-  std::string teacher{};                   // "float", or a file of weights; empty: labels teach
+  std::string weights{};                    // files to start from, separated by commas
+  std::string snapshot{};                   // a state to go on from
+  std::string model{}, snapshot_prefix{};   // in place of the solver's; empty: the solver's
+  std::string test_data{};                  // as Options::data, for the tests
+  int max_iter = -1, test_iter = -1;        // in place of the solver's; -1: the solver's. No test_iter: no tests
+  bool float_activations = false;           // leave activations in float while training
+  std::string teacher{};                    // "float", or a file of weights; empty: labels teach
   std::optional<cnn::Rounding> rounding{};  // of weights, in place of the description's
-  bool shuffle = false;                    // a new order of the pictures in every epoch
-  bool has_seed = false;                   // common.seed was asked for: no random_seed of a file counts
+  bool shuffle = false;                     // a new order of the pictures in every epoch
+  bool has_seed = false;                    // common.seed was asked for: no random_seed of a file counts
   Options common{};
 };
 

@@ -61,9 +61,8 @@ Difference difference(const Hits& a, const Hits& b) {
 Trials::Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part)
     : model_(model), pictures_(source, part), accuracy_(scored(model)), float_(states_of(model.net)), now_(float_) {
   model_.net.keep_outputs(accuracy_.input != model_.net.nodes().back().name);
-  model_.net.each_trimmed([&](cnn::Node& node, auto&) {
-    positions_.push_back(static_cast<int>(&node - model_.net.nodes().data()));
-  });
+  model_.net.each_trimmed(
+      [&](cnn::Node& node, auto&) { positions_.push_back(static_cast<int>(&node - model_.net.nodes().data())); });
 }
 
 void Trials::set(const std::vector<LayerState>& state) {
@@ -108,8 +107,8 @@ const Hits& Trials::score(const std::vector<LayerState>& state, const std::strin
   for (const Known& k : known_) {
     if (k.state == state) return k.hits;
   }
-  const bool shares = walk_ && std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(shared_before_),
-                                          shared_.begin());
+  const bool shares =
+      walk_ && std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(shared_before_), shared_.begin());
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, pictures_.count());
   Hits hits;

@@ -57,13 +57,13 @@ class Trials {
   caffe_files::Model& model_;
   Pictures pictures_;
   caffe_files::Accuracy accuracy_{};
-  std::vector<int> positions_{};        // of the layers in the net
+  std::vector<int> positions_{};  // of the layers in the net
   std::vector<LayerState> float_{}, now_{};
-  std::deque<Known> known_{};           // references stay good
-  std::vector<float> float_scores_{};   // of the first trial
+  std::deque<Known> known_{};          // references stay good
+  std::vector<float> float_scores_{};  // of the first trial
   std::vector<LayerState> shared_{};
-  std::size_t shared_before_ = 0;       // this layer
-  std::unique_ptr<Walk> walk_{};        // to that layer; none: nothing is shared
+  std::size_t shared_before_ = 0;  // this layer
+  std::unique_ptr<Walk> walk_{};   // to that layer; none: nothing is shared
 };
 
 }  // namespace tool

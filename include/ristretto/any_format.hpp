@@ -63,8 +63,8 @@ class AnyFormat {
   }
   constexpr const Variant& variant() const noexcept { return format_; }
 
-  /// The same grid, every number times 2^exponent: what a shift makes of it. Throws std::invalid_argument where there is
-  /// no such format.
+  /// The same grid, every number times 2^exponent: what a shift makes of it. Throws std::invalid_argument where there
+  /// is no such format.
   constexpr AnyFormat scaled(int exponent) const;
   /// Whether there is one.
   constexpr bool can_scale(int exponent) const;

@@ -24,8 +24,8 @@ namespace ristretto {
 /// A row for each output of a layer, of its K weights.
 using WeightRows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// Calls f(0) to f(count - 1). Functions that take such a loop get the same bits from one that calls on many threads, in
-/// any order.
+/// Calls f(0) to f(count - 1). Functions that take such a loop get the same bits from one that calls on many threads,
+/// in any order.
 struct InOrder {
   template <class F>
   void operator()(Eigen::Index count, F f) const {
@@ -136,8 +136,8 @@ class Compensation {
  public:
   /// `damping`, times the mean of the diagonal, is added to the diagonal of H: against inputs that were seen too
   /// rarely, or go together completely; it grows where that does not suffice. `sweeps`: how often at most single
-  /// weights are tried once more. Throws std::invalid_argument unless H is square, finite and no smaller than 1 x 1, and
-  /// the damping is not negative.
+  /// weights are tried once more. Throws std::invalid_argument unless H is square, finite and no smaller than 1 x 1,
+  /// and the damping is not negative.
   explicit Compensation(const Eigen::MatrixXd& second_moment, double damping = 0.01, int sweeps = 50)
       : sweeps_(sweeps) {
     check(second_moment, damping);
@@ -163,13 +163,14 @@ class Compensation {
   WeightRows retarget(const WeightRows& weights, const Eigen::MatrixXd& cross) const {
     check_columns(weights);
     if (cross.rows() != size() || cross.cols() != size() || !cross.allFinite()) {
-      throw std::invalid_argument("ristretto::Compensation: the cross moment is " + std::to_string(cross.rows()) + " x " +
-                                  std::to_string(cross.cols()) + "; give it finite numbers, " + std::to_string(size()) +
-                                  " x " + std::to_string(size()));
+      throw std::invalid_argument("ristretto::Compensation: the cross moment is " + std::to_string(cross.rows()) +
+                                  " x " + std::to_string(cross.cols()) + "; give it finite numbers, " +
+                                  std::to_string(size()) + " x " + std::to_string(size()));
     }
     // weights (cross + damping) (H + damping)^-1, as what it is more than the weights
     const Eigen::MatrixXd w = weights.cast<double>()(Eigen::all, order_);
-    Eigen::MatrixXd change = ((weights.cast<double>() * cross)(Eigen::all, order_) - w * damped_ + damping_ * w).transpose();
+    Eigen::MatrixXd change =
+        ((weights.cast<double>() * cross)(Eigen::all, order_) - w * damped_ + damping_ * w).transpose();
     cholesky_.solveInPlace(change);
     WeightRows result = weights;
     for (Eigen::Index k = 0; k < size(); ++k) {
@@ -273,8 +274,7 @@ class Compensation {
     return all;
   }
   static double trimmed(double x, const AnyFormat& format) {
-    return static_cast<double>(
-        format.visit([x](const auto& f) { return Trimmer{f}(static_cast<float>(x)); }));
+    return static_cast<double>(format.visit([x](const auto& f) { return Trimmer{f}(static_cast<float>(x)); }));
   }
 
   /// Rows first to first + count - 1 with formats[0] on.

@@ -252,7 +252,8 @@ class Minifloat {
     requires fixed_in_type
   = default;
   /// Throws std::invalid_argument when M is outside [0, 23], E outside [1, 8], or the encoding needs more bits.
-  constexpr Minifloat(detail::Param<M> m, detail::Param<E> e) : m_(m), e_(e), bias_(detail::usual_bias(encoding, e.get())) {
+  constexpr Minifloat(detail::Param<M> m, detail::Param<E> e)
+      : m_(m), e_(e), bias_(detail::usual_bias(encoding, e.get())) {
     if (!detail::within(m_.get(), 0, 23)) {
       detail::throw_bad_parameter("Minifloat", "the number of mantissa bits M", m_.get(), "M in [0, 23]");
     }

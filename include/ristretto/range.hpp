@@ -457,10 +457,9 @@ template <class Arch = DefaultArch>
 AnyFormat choose_scaled(std::span<const AnyFormat> shapes, const Range& range, const Choice& choice = {}) {
   detail::check_scaled(shapes, choice);
   if (range.count() == 0 || range.nan_count() + range.infinite_count() > 0) {
-    throw std::invalid_argument("ristretto::choose_scaled: " + std::to_string(range.count()) +
-                                " finite values were observed, and " +
-                                std::to_string(range.nan_count() + range.infinite_count()) +
-                                " others; observe finite values only, and some");
+    throw std::invalid_argument(
+        "ristretto::choose_scaled: " + std::to_string(range.count()) + " finite values were observed, and " +
+        std::to_string(range.nan_count() + range.infinite_count()) + " others; observe finite values only, and some");
   }
   const float quantile = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : 0.0f;
   const float clip = quantile > 0 ? quantile : range.max_abs();

@@ -68,15 +68,15 @@ class BiasCorrection {
   double errors_[std::size(shares)] = {};
 };
 
-/// Exponents that even out the channels between two layers with a ReLU, or nothing, between them: channel c of the first
-/// layer times 2^e[c], what reads it in the second times 2^-e[c]. `read`: how large the weights are that read each
-/// channel. Without `made` these become alike, to a factor of 2, as suits a first layer whose channels have scales of
-/// their own; with the sizes of the first layer's channels both become as large as each other. Powers of two change no
-/// other bit. Channels with a zero in either stay. Source of the idea: Nagel et al., arXiv:1906.04721.
+/// Exponents that even out the channels between two layers with a ReLU, or nothing, between them: channel c of the
+/// first layer times 2^e[c], what reads it in the second times 2^-e[c]. `read`: how large the weights are that read
+/// each channel. Without `made` these become alike, to a factor of 2, as suits a first layer whose channels have scales
+/// of their own; with the sizes of the first layer's channels both become as large as each other. Powers of two change
+/// no other bit. Channels with a zero in either stay. Source of the idea: Nagel et al., arXiv:1906.04721.
 inline std::vector<int> equalizing_exponents(std::span<const float> read, std::span<const float> made = {}) {
   if (!made.empty() && made.size() != read.size()) {
-    throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) + " channels made and " +
-                                std::to_string(read.size()) + " read; give it equal sizes");
+    throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) +
+                                " channels made and " + std::to_string(read.size()) + " read; give it equal sizes");
   }
   const auto used = [&](std::size_t c) {
     return read[c] > 0 && std::isfinite(read[c]) && (made.empty() || (made[c] > 0 && std::isfinite(made[c])));
@@ -101,7 +101,8 @@ inline std::vector<int> equalizing_exponents(std::span<const float> read, std::s
 
 /// Row c of the weights, and c of the bias where there is one, times 2^exponents[c].
 inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, std::span<const int> exponents) {
-  if (static_cast<std::size_t>(weights.rows()) != exponents.size() || (!bias.empty() && bias.size() != exponents.size())) {
+  if (static_cast<std::size_t>(weights.rows()) != exponents.size() ||
+      (!bias.empty() && bias.size() != exponents.size())) {
     throw std::invalid_argument("ristretto::scale_rows: " + std::to_string(weights.rows()) + " rows, " +
                                 std::to_string(bias.size()) + " biases and " + std::to_string(exponents.size()) +
                                 " exponents; give it one for each row");

@@ -184,8 +184,8 @@ struct CostTrial {
 /// What a search under a cost found, and every trial on the way there, in order.
 template <class Candidate>
 struct CostResult {
-  double baseline = 0;                ///< score with every part as it is
-  Assignment<Candidate> assignment;   ///< the cheapest so far that holds the margin: every part as it is, at first
+  double baseline = 0;               ///< score with every part as it is
+  Assignment<Candidate> assignment;  ///< the cheapest so far that holds the margin: every part as it is, at first
   double score = 0;
   double cost = 0;
   bool finished = false;  ///< assignment is what the search was for
@@ -299,7 +299,8 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
 template <class Candidate, class Score, class Cost>
 CostResult<Candidate> search_costs(const std::vector<Part<Candidate>>& parts, Score score, Cost cost, double margin) {
   CostResult<Candidate> result;
-  search_costs(std::span<const Part<Candidate>>(parts), score, cost, margin, [](const CostTrial<Candidate>&) {}, result);
+  search_costs(
+      std::span<const Part<Candidate>>(parts), score, cost, margin, [](const CostTrial<Candidate>&) {}, result);
   return result;
 }
 
