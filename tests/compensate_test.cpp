@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <Eigen/LU>
@@ -71,7 +72,8 @@ std::vector<double> reference(const std::vector<double>& w, const MatrixXd& h, d
   damped.diagonal().array() += damping * h.diagonal().mean();
   std::vector<Index> order(w.size());
   std::iota(order.begin(), order.end(), Index{0});
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return h(a, a) < h(b, b); });
+  const auto key = [&](Index k) { return std::pair(h(k, k), k); };
+  std::sort(order.begin(), order.end(), [&](Index a, Index b) { return key(a) < key(b); });
   std::vector<double> rounded = w;
   for (Index k = size - 1; k >= 0; --k) {
     const std::span<const Index> open(order.data(), static_cast<std::size_t>(k) + 1);

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <Eigen/Cholesky>
@@ -145,8 +146,8 @@ class Compensation {
     const double scale = mean > 0 ? mean : 1;
     order_.resize(static_cast<std::size_t>(second_moment.rows()));
     std::iota(order_.begin(), order_.end(), Eigen::Index{0});
-    std::stable_sort(order_.begin(), order_.end(),
-                     [&](auto a, auto b) { return second_moment(a, a) < second_moment(b, b); });
+    const auto key = [&](Eigen::Index k) { return std::pair(second_moment(k, k), k); };
+    std::sort(order_.begin(), order_.end(), [&](auto a, auto b) { return key(a) < key(b); });
     damped_ = second_moment(order_, order_);
     for (double add = std::max(damping, 1e-12); add < 1e6; add *= 10) {
       damped_.diagonal().array() += add * scale - damping_;

@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -198,9 +199,8 @@ template <class Candidate>
 std::vector<std::size_t> pareto_front(std::span<const CostTrial<Candidate>> trials) {
   std::vector<std::size_t> order(trials.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return std::pair(trials[a].cost, -trials[a].score) < std::pair(trials[b].cost, -trials[b].score);
-  });
+  const auto key = [&](std::size_t i) { return std::tuple(trials[i].cost, -trials[i].score, i); };
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
   std::vector<std::size_t> front;
   for (const std::size_t i : order) {
     if (front.empty() || trials[i].score > trials[front.back()].score) front.push_back(i);
