@@ -210,8 +210,8 @@ std::vector<std::size_t> pareto_front(std::span<const CostTrial<Candidate>> tria
 
 /// Narrows many parts as far as the score stays at or above the baseline less `margin`, such that `cost` becomes small.
 ///
-/// All parts begin at their widest candidate. First each part alone walks down its candidates, until it falls below the
-/// margin: what it loses at each is its sensitivity. Then, again and again, the part whose next candidate saves most
+/// All parts begin at their widest candidate. First each part alone walks down its candidates, whether they hold the
+/// margin or not, for scores are noisy: what it loses at each is its sensitivity. Then, again and again, the part whose next candidate saves most
 /// cost for what it loses is narrowed, and all together are scored; a step that falls below the margin is taken back,
 /// and that part stays. So the result has been scored as a whole. `score` returns a Worth or a number, `cost` a number
 /// for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at once; when a callable
@@ -252,15 +252,13 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   CostTrial<Candidate> now = try_out(current, std::nullopt);
   const CostTrial<Candidate> widest = now;
 
-  std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone, as far as it was tried
+  std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone
   for (std::size_t p = 0; p < parts.size() && now.within_margin; ++p) {
     losses[p].push_back(widest.loss);
     for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) {
       Assignment<Candidate> assignment = current;
       assignment[p] = parts[p].candidates[c];
-      const auto trial = try_out(assignment, p);
-      if (!trial.within_margin) break;
-      losses[p].push_back(trial.loss);
+      losses[p].push_back(try_out(assignment, p).loss);
     }
   }
 
