@@ -106,14 +106,8 @@ const cnn::Relu* relu_behind(const cnn::Net& net, int position) {
 }
 
 /// f(channel, values before the activation, values wanted behind it), in order for each channel.
-template <class Layer, class F>
-void each_channel(Layer& layer, Layer& in_float, const cnn::Relu* relu, const cnn::Tensor& x, const cnn::Tensor& y,
-                  F f) {
-  cnn::Workspace work;
-  cnn::Tensor before, wanted;
-  cnn::Pass plain{{}, &work}, activated{.work = &work, .relu = relu};
-  layer.forward(x, before, plain);
-  in_float.forward(y, wanted, activated);
+template <class F>
+void each_channel(const cnn::Tensor& before, const cnn::Tensor& wanted, F f) {
   const cnn::Shape shape = before.shape();
   const auto plane = static_cast<std::size_t>(shape.plane());
   cnn::parallel_for(shape.C, [&](cnn::Index c, int) {
@@ -124,32 +118,43 @@ void each_channel(Layer& layer, Layer& in_float, const cnn::Relu* relu, const cn
   });
 }
 
-/// Corrects the biases of a layer with pictures, which Walks take to it.
+/// Corrects the biases of some versions of one layer with pictures, which Walks take to it.
 template <class Layer>
-void correct_biases(Layer& layer, Layer in_float, const cnn::Relu* relu, int position, Walk& walk, Walk& reference,
-                    std::size_t batches) {
-  if (!layer.has_bias) return;
-  Layer open = layer;
-  open.formats.output.reset();  // what lies beyond its ends counts
+void correct_biases(std::span<Layer> versions, Layer in_float, const cnn::Relu* relu, int position, Walk& walk,
+                    Walk& reference, std::size_t batches) {
+  if (!in_float.has_bias) return;
   in_float.formats = {};
-  std::vector<rt::BiasCorrection> corrections(static_cast<std::size_t>(layer.bias.value().size()),
-                                              rt::BiasCorrection(relu ? relu->negative_slope : 1));
+  std::vector<Layer> open(versions.begin(), versions.end());
+  for (Layer& layer : open) layer.formats.output.reset();  // what lies beyond its ends counts
+  const auto channels = static_cast<std::size_t>(in_float.bias.value().size());
+  const rt::BiasCorrection none(relu ? relu->negative_slope : 1);
+  std::vector<std::vector<rt::BiasCorrection>> corrections(open.size(), std::vector(channels, none));
+  cnn::Workspace work;
+  cnn::Tensor before, wanted;
   for (const bool judging : {false, true}) {
     for (std::size_t b = 0; b < batches; ++b) {
       stop_if_interrupted();
       const cnn::Tensor& x = walk.input(position, b);
       const cnn::Tensor& y = &walk == &reference ? x : reference.input(position, b);
-      each_channel(open, in_float, relu, x, y, [&](std::size_t c, auto before, auto wanted) {
-        judging ? corrections[c].judge(before, wanted) : corrections[c].propose(before, wanted);
-      });
+      cnn::Pass plain{{}, &work}, activated{.work = &work, .relu = relu};
+      in_float.forward(y, wanted, activated);
+      for (std::size_t v = 0; v < open.size(); ++v) {
+        open[v].forward(x, before, plain);
+        each_channel(before, wanted, [&](std::size_t c, auto found, auto right) {
+          judging ? corrections[v][c].judge(found, right) : corrections[v][c].propose(found, right);
+        });
+      }
     }
   }
-  std::span<float> bias = layer.bias.edit().values();
-  for (std::size_t c = 0; c < bias.size(); ++c) bias[c] += corrections[c].result();
-  if (!layer.formats.bias) return;
-  rt::Range range;
-  range.observe(bias);
-  layer.formats.bias = rt::choose_scaled(std::span(&*layer.formats.bias, 1), range);
+  for (std::size_t v = 0; v < open.size(); ++v) {
+    Layer& layer = versions[v];
+    std::span<float> bias = layer.bias.edit().values();
+    for (std::size_t c = 0; c < channels; ++c) bias[c] += corrections[v][c].result();
+    if (!layer.formats.bias) continue;
+    rt::Range range;
+    range.observe(bias);
+    layer.formats.bias = rt::choose_scaled(std::span(&*layer.formats.bias, 1), range);
+  }
 }
 
 // ---- Equalization ----
@@ -290,8 +295,8 @@ void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair
       }
     }
     if (how.bias) {
-      correct_biases(layer, reference.layer<Layer>(node.name), relu_behind(net, position), position, walk, in_float,
-                     pictures.batches());
+      correct_biases(std::span(&layer, 1), reference.layer<Layer>(node.name), relu_behind(net, position), position,
+                     walk, in_float, pictures.batches());
     }
     if (progress) progress->at(static_cast<std::int64_t>(at));
   });
@@ -308,22 +313,26 @@ void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, st
     const std::size_t i = at++;
     const int position = positions[i];
     std::vector<GroupMoments> groups;
-    for (LayerState& state : all[i]) {
-      Layer trimmed = layer;
+    std::vector<Layer> versions;
+    for (const LayerState& state : all[i]) {
+      Layer& trimmed = versions.emplace_back(layer);
       trimmed.formats = state.formats;
       trimmed.formats.input.reset();
       if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
-        if (how.compensate) {
-          if (groups.empty()) groups = observe(trimmed, position, walk, nullptr, pictures.batches());
-          compensate_layer(trimmed, groups, how);
-        }
+        if (!how.compensate) continue;
+        if (groups.empty()) groups = observe(trimmed, position, walk, nullptr, pictures.batches());
+        compensate_layer(trimmed, groups, how);
       }
-      if (how.bias) {
-        correct_biases(trimmed, layer, relu_behind(reference, position), position, walk, walk, pictures.batches());
-      }
-      state.formats.weight_shifts = trimmed.formats.weight_shifts;
-      state.formats.bias = trimmed.formats.bias;
-      state.values = std::make_shared<LayerValues>(LayerValues{trimmed.weight.value(), trimmed.bias.value()});
+    }
+    if (how.bias) {
+      correct_biases(std::span(versions), layer, relu_behind(reference, position), position, walk, walk,
+                     pictures.batches());
+    }
+    for (std::size_t v = 0; v < versions.size(); ++v) {
+      LayerState& state = all[i][v];
+      state.formats.weight_shifts = versions[v].formats.weight_shifts;
+      state.formats.bias = versions[v].formats.bias;
+      state.values = std::make_shared<LayerValues>(LayerValues{versions[v].weight.value(), versions[v].bias.value()});
     }
     if (progress) progress->at(static_cast<std::int64_t>(at));
   });

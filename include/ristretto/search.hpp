@@ -211,12 +211,13 @@ std::vector<std::size_t> pareto_front(std::span<const CostTrial<Candidate>> tria
 /// Narrows many parts as far as the score stays at or above the baseline less `margin`, such that `cost` becomes small.
 ///
 /// All parts begin at their widest candidate. First each part alone walks down its candidates, whether they hold the
-/// margin or not, for scores are noisy: what it loses at each is its sensitivity. Then, again and again, the part whose next candidate saves most
-/// cost for what it loses is narrowed, and all together are scored; a step that falls below the margin is taken back,
-/// and that part stays. So the result has been scored as a whole. `score` returns a Worth or a number, `cost` a number
-/// for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at once; when a callable
-/// throws, for instance because time is up, `result` keeps the best so far. The same scores give the same result.
-/// Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score or a cost is NaN.
+/// margin or not, for scores are noisy: what it loses at each is its sensitivity. Then, again and again, the part whose
+/// next candidate saves most cost for what it loses is narrowed, and all together are scored; a step that falls below
+/// the margin is taken back, and that part stays. So the result has been scored as a whole. `score` returns a Worth or
+/// a number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in `result`
+/// at once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same scores
+/// give the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score
+/// or a cost is NaN.
 template <class Candidate, class Score, class Cost, class Report>
 void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
                   CostResult<Candidate>& result) {
