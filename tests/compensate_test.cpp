@@ -249,6 +249,16 @@ TEST_CASE("inputs that are dead, constant, alike or missing are no trouble") {
   CHECK(found.col(3) == nearest.col(3));
 }
 
+TEST_CASE("with ever more damping weights are rounded to nearest") {
+  const MatrixXd h = second_moment(inputs(20, 60, 4));
+  const rt::WeightRows w = Numbers(5).weights(3, 20);
+  const std::vector<rt::AnyFormat> three(3, rt::DynamicFixedPoint{0, 3});
+  rt::WeightRows nearest = w;
+  rt::trim_rows(nearest, three);
+  CHECK(rt::Compensation(h, 1e9).round(w, three) == nearest);
+  CHECK(rt::Compensation(h).round(w, three) != nearest);
+}
+
 TEST_CASE("two threads leave the bits of one") {
   const MatrixXd h = second_moment(inputs(70, 200, 2));
   const rt::WeightRows w = Numbers(2).weights(37, 70);
@@ -277,7 +287,11 @@ TEST_CASE("scales are chosen by the error after compensated rounding") {
   CHECK(compensation.choose_scales(w, start, 0) == start);
   // At the end of what formats there are it stays.
   const std::vector<rt::AnyFormat> last(10, rt::PowerOfTwo{126, 127});
-  CHECK(compensation.choose_scales(w, last, 1).size() == 10);
+  for (const rt::AnyFormat& format : compensation.choose_scales(w, last, 1)) {
+    CHECK((format == last[0] || format == last[0].scaled(-1)));
+  }
+  const std::vector<rt::AnyFormat> alone(10, rt::BFloat16{});
+  CHECK(compensation.choose_scales(w, alone, 2) == alone);
 }
 
 TEST_CASE("weights for other inputs are those of least squares") {
@@ -304,6 +318,14 @@ TEST_CASE("what does not fit together is refused") {
   bad(1, 1) = std::numeric_limits<double>::quiet_NaN();
   CHECK(checks::contains(refusal([&] { rt::Compensation{bad}; }), "not finite"));
   CHECK(checks::contains(refusal([&] { rt::Compensation(h, -1.0); }), "damping is -1"));
+  CHECK(checks::contains(refusal([&] { rt::Compensation(h, std::numeric_limits<double>::infinity()); }),
+                         "damping is inf"));
+  CHECK(checks::contains(refusal([&] { rt::Compensation{-h}; }), "-1.000000 on its diagonal"));
+  bad = h;
+  bad(1, 0) = 0.5;
+  CHECK(checks::contains(refusal([&] { rt::Compensation{bad}; }), "asymmetric by 0.5"));
+  bad(0, 1) = bad(1, 0) = 5;
+  CHECK(checks::contains(refusal([&] { rt::Compensation{bad}; }), "not positive semidefinite"));
   const rt::Compensation good(h);
   const std::vector<rt::AnyFormat> two(2, rt::DynamicFixedPoint{1, 3});
   CHECK(checks::contains(refusal([&] { good.round(rt::WeightRows::Zero(2, 4), two); }), "rows of 3"));

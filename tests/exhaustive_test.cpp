@@ -267,6 +267,8 @@ TEST_CASE("minifloats", "[exhaustive]") {
   check("half nearest", rt::Trimmer{rt::Half{}}, half, nearest);
   check("bfloat16 nearest", rt::Trimmer{rt::BFloat16{}}, bfloat16, nearest);
   check("bfloat16 up", rt::Trimmer{rt::BFloat16{}, rt::RoundUp{}}, bfloat16, up);
+  check("minifloat:3,4,bias=20 nearest", rt::Trimmer{rt::Minifloat{3, 4, 20}}, minifloat(1.875 * power(-6), 3, -19),
+        nearest);
   check("e4m3fn half up", rt::Trimmer{rt::Float8E4M3FN{}, rt::RoundHalfUp{}}, e4m3, half_up);
   check("e3m2fn toward zero", rt::Trimmer{rt::Float6E3M2FN{}, rt::RoundTowardZero{}}, e3m2, toward_zero);
   check("e2m1fn nearest", rt::Trimmer{rt::Float4E2M1FN{}}, e2m1, nearest);

@@ -591,6 +591,25 @@ TEST_CASE("rows get scales of their own, and one shape") {
   CHECK(rt::choose_scaled(shapes, range_of({-7.9f, 0.9f}), {.rule = rt::RangeRule::max_abs}) == shapes[0].scaled(3));
 }
 
+TEST_CASE("where no scale suits, the nearest that there is does") {
+  // Smaller than any scale goes, larger than it goes, and formats with one scale only.
+  const std::vector<float> x{0.5f, 0.25f, 1e-40f, 2e-40f, 3e38f, 1e38f};
+  for (const rt::AnyFormat shape : {rt::AnyFormat(rt::DynamicFixedPoint{1, 3}), rt::AnyFormat(rt::BFloat16{}),
+                                    rt::AnyFormat(rt::Minifloat{3, 7}), rt::AnyFormat(rt::PowerOfTwoOrZero{-126, 0})}) {
+    for (const auto rule : {rt::RangeRule::min_mse, rt::RangeRule::max_abs, rt::RangeRule::percentile}) {
+      CAPTURE(to_string(shape), static_cast<int>(rule));
+      const rt::RowFormats rows = rt::choose_rows(std::span(&shape, 1), x, 3, {.rule = rule});
+      REQUIRE(rows.shifts.size() == 3);
+      for (const int shift : rows.shifts) CHECK(shape.can_scale(shift));
+    }
+  }
+  const rt::AnyFormat fixed = rt::DynamicFixedPoint{1, 3};
+  CHECK(rt::choose_rows(std::span(&fixed, 1), x, 3).shifts == std::vector<int>{-1, -123, 99});
+  // A format that cannot be scaled competes as it is.
+  const std::vector<rt::AnyFormat> both{fixed, rt::BFloat16{}};
+  CHECK(rt::choose_scaled(both, range_of({0.5f, 1.015625f, 2, 3})) == both[1]);
+}
+
 TEST_CASE("what has no scale is refused") {
   const std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{1, 4}};
   const auto refusal = [](auto f) { return checks::message_of<std::invalid_argument>(f); };

@@ -89,6 +89,15 @@ TEST_CASE("a correction never raises the error") {
                          "2 numbers and 3"));
 }
 
+TEST_CASE("where numbers are not finite nothing is corrected") {
+  const std::vector<float> right{1, 2, 3}, before{0.5f, 1.5f, 2.5f};
+  CHECK(corrected(before, right, 0) == 0.5f);
+  for (const float odd : {checks::inf, -checks::inf, checks::quiet_nan}) {
+    CHECK(corrected({0.5f, odd, 2.5f}, right, 1) == 0);
+    CHECK(corrected(before, {1, odd, 3}, 0) == 0);
+  }
+}
+
 TEST_CASE("equalized channels are read by weights of one size, or made and read alike") {
   const std::vector<float> made{1, 16, 0.25f, 100, 0, 3}, read{1, 1, 4, 0.01f, 5, 0};
   const auto alike = [](const std::vector<float>& sizes) {
@@ -106,6 +115,12 @@ TEST_CASE("equalized channels are read by weights of one size, or made and read 
   CHECK(only_read[5] == 0);
   CHECK(rt::equalizing_exponents(std::vector<float>{8, 8}) == std::vector<int>{0, 0});
   CHECK(rt::equalizing_exponents({}, {}).empty());
+  // No scales: what is subnormal, infinite, NaN or negative, and what would go beyond 2^60.
+  for (const float odd : {1e-40f, checks::inf, checks::quiet_nan, -1.0f}) {
+    CHECK(rt::equalizing_exponents(std::vector<float>{odd, 1, 16, 4}) == std::vector<int>{0, -2, 2, 0});
+    CHECK(rt::equalizing_exponents(std::vector<float>{4, odd}, std::vector<float>{1, 1}) == std::vector<int>{1, 0});
+  }
+  CHECK(rt::equalizing_exponents(std::vector<float>{1e-30f, 1, 1, 1, 1}) == std::vector<int>{0, 20, 20, 20, 20});
   CHECK(checks::contains(
       checks::message_of<std::invalid_argument>([&] { rt::equalizing_exponents(std::vector<float>(2), made); }),
       "6 channels made and 2 read"));
@@ -135,4 +150,7 @@ TEST_CASE("scaled rows and columns leave what two layers compute") {
   const auto refusal = [](auto f) { return checks::message_of<std::invalid_argument>(f); };
   CHECK(checks::contains(refusal([&] { rt::scale_rows(first, {}, std::vector<int>(4)); }), "5 rows, 0 biases and 4"));
   CHECK(checks::contains(refusal([&] { rt::scale_columns(second, std::vector<int>(4)); }), "45 columns and 4"));
+  const std::vector<int> large{0, 0, 131, 0, 0};
+  CHECK(checks::contains(refusal([&] { rt::scale_rows(first, {}, large); }), "channel 2 is 131"));
+  CHECK(checks::contains(refusal([&] { rt::scale_columns(second, large); }), "channel 2 is 131"));
 }

@@ -265,6 +265,13 @@ TEST_CASE("sizes count: a large part gives its bits before a small one of the sa
   CHECK(r.cost < 100 * 5 + 9);
 }
 
+TEST_CASE("of parts that lose nothing, the one that saves most goes first") {
+  const std::vector<Part> parts{{"a", {8, 4, 2}}, {"small", {8, 4}}, {"large", {8, 4}}};
+  const auto score = [](const Assignment& a) { return a[0] == 2 && a[1] == 4 && a[2] == 4 ? -1.0 : 0.0; };
+  const CostResult r = rt::search_costs(parts, score, Bits{{10, 1, 1000}}, 0.5);
+  CHECK(r.assignment == Assignment{2, 8, 4});
+}
+
 TEST_CASE("a loss that is finer than the score decides the order, and the score what holds") {
   const auto score = [](const Assignment& a) {
     const double lost = Divergence{{16, 1}}(a);
@@ -323,12 +330,21 @@ TEST_CASE("the front holds what no trial beats") {
   CHECK(rt::pareto_front(std::span<const CostTrial>()).empty());
 }
 
-TEST_CASE("the search under a cost refuses NaN") {
+TEST_CASE("the search under a cost refuses what is not finite") {
   const auto refusal_of = [](double score, double cost) {
     return checks::message_of<std::invalid_argument>([&] {
       rt::search_costs(layers(1), [&](const Assignment&) { return score; }, [&](const Assignment&) { return cost; }, 1);
     });
   };
-  CHECK(checks::contains(refusal_of(std::numeric_limits<double>::quiet_NaN(), 1), "NaN"));
-  CHECK(checks::contains(refusal_of(1, std::numeric_limits<double>::quiet_NaN()), "NaN"));
+  CHECK(checks::contains(refusal_of(std::numeric_limits<double>::quiet_NaN(), 1), "score is nan"));
+  CHECK(checks::contains(refusal_of(std::numeric_limits<double>::infinity(), 1), "score is inf"));
+  CHECK(checks::contains(refusal_of(1, std::numeric_limits<double>::quiet_NaN()), "cost is nan"));
+  CHECK(checks::contains(checks::message_of<std::invalid_argument>([] {
+                           rt::search_costs(
+                               layers(1), [](const Assignment&) { return rt::Worth(1, HUGE_VAL); }, Bits{{1}}, 1);
+                         }),
+                         "loss is inf"));
+  CHECK(checks::contains(checks::message_of<std::invalid_argument>(
+                             [] { rt::search_costs(std::vector<Part>{{"fc", {}}}, Divergence{{1}}, Bits{{1}}, 1); }),
+                         "ristretto::search_costs: part \"fc\""));
 }

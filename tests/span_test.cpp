@@ -539,8 +539,14 @@ TEST_CASE("rows of a matrix have formats of their own") {
     }
     CHECK(found.report() == "");
   }
+  const std::vector<double> doubles{0.3, 1.7, -0.3, 2.2, 0.3, 1.7, 0.3, 1.7};
+  std::vector<double> trimmed = doubles;
+  rt::trim_rows(trimmed, formats);
+  for (std::size_t k = 0; k < doubles.size(); ++k) {
+    CHECK(trimmed[k] == formats[k / 2].visit([&](const auto& f) { return rt::Trimmer{f}(doubles[k]); }));
+  }
   std::vector<float> none, seven(7);
-  rt::trim_rows(none, {});
+  rt::trim_rows(none, std::span<const rt::AnyFormat>());
   rt::trim_rows(none, formats);
   const auto refusal = [&](std::vector<float>& x, std::span<const rt::AnyFormat> f) {
     return checks::message_of<std::invalid_argument>([&] { rt::trim_rows(x, f); });

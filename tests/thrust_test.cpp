@@ -729,6 +729,7 @@ TEST_CASE("a Trimmer works in a user's own kernel", "[short]") {
   check(nearest);
   check(draws32);
   check(rt::Trimmer{rt::Minifloat{3, 4}, stochastic16});
+  check(rt::Trimmer{rt::Minifloat{3, 4, 5}, stochastic16});
   CHECK(found.report() == "");
 }
 

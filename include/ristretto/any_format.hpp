@@ -205,10 +205,12 @@ constexpr bool AnyFormat::can_scale(int exponent) const {
          visit([exponent](const auto& f) { return detail::can_scale(f, exponent); });
 }
 
+inline std::string to_string(const AnyFormat& format);
+
 constexpr AnyFormat AnyFormat::scaled(int exponent) const {
   if (!can_scale(exponent)) {
-    detail::throw_bad_parameter("AnyFormat::scaled", "the exponent", exponent,
-                                "one with which the grid lies within the floats");
+    throw std::invalid_argument("ristretto::AnyFormat::scaled: " + to_string(*this) + " times 2^" +
+                                std::to_string(exponent) + " is no format; choose an exponent that can_scale takes");
   }
   return visit([exponent](const auto& f) { return detail::times_power_of_two(f, exponent); });
 }

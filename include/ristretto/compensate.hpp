@@ -47,7 +47,8 @@ void for_blocks(Eigen::Index size, Eigen::Index block, const Loop& loop, F f) {
 }  // namespace detail
 
 /// First and second moments of K numbers over many positions, such as the inputs that a row of weights meets: sums of
-/// doubles, in the order of the calls.
+/// doubles, in the order of the calls, K * K of them (200 MB for K = 5000). Eigen's products may round otherwise on
+/// other processors, and with OpenMP's threads unless EIGEN_DONT_PARALLELIZE is defined.
 class Moments {
  public:
   explicit Moments(Eigen::Index size)
@@ -56,7 +57,7 @@ class Moments {
   Eigen::Index size() const noexcept { return sum_.size(); }
   double count() const noexcept { return count_; }
 
-  /// Adds positions: the columns of x (K, positions), doubles.
+  /// Adds positions: the columns of x (K, positions), doubles. Throws std::invalid_argument unless there are K rows.
   template <class X, class Loop = InOrder>
   void add(const Eigen::MatrixBase<X>& x, const Loop& loop = {}) {
     static_assert(std::is_same_v<typename X::Scalar, double>, "ristretto::Moments takes doubles: x.cast<double>()");
@@ -69,7 +70,7 @@ class Moments {
     sum_ += x.rowwise().sum();
     count_ += static_cast<double>(x.cols());
   }
-  /// Adds what another one has seen.
+  /// Adds what another one has seen. Throws std::invalid_argument unless it is of equal size.
   void merge(const Moments& other) {
     check_rows(other.size());
     sum_ += other.sum_;
@@ -81,7 +82,9 @@ class Moments {
   Eigen::VectorXd mean() const { return sum_ / std::max(count_, 1.0); }
   /// The mean of x x^T. (K, K)
   Eigen::MatrixXd second() const {
-    return Eigen::MatrixXd(products_.template selfadjointView<Eigen::Lower>()) / std::max(count_, 1.0);
+    Eigen::MatrixXd mean = products_.template selfadjointView<Eigen::Lower>();
+    mean /= std::max(count_, 1.0);
+    return mean;
   }
 
  private:
@@ -102,7 +105,7 @@ class CrossMoment {
  public:
   explicit CrossMoment(Eigen::Index size) : products_(Eigen::MatrixXd::Zero(size, size)) {}
 
-  /// Adds positions: the columns of y and x, both (K, positions), doubles.
+  /// Adds positions: the columns of y and x, both (K, positions), doubles. Throws std::invalid_argument for others.
   template <class Y, class X, class Loop = InOrder>
   void add(const Eigen::MatrixBase<Y>& y, const Eigen::MatrixBase<X>& x, const Loop& loop = {}) {
     static_assert(std::is_same_v<typename X::Scalar, double> && std::is_same_v<typename Y::Scalar, double>,
@@ -131,14 +134,17 @@ class CrossMoment {
 /// moment H = E[x x^T], the error of a row w rounded to q is E[((w - q) x)^2] = (w - q) H (w - q)^T.
 ///
 /// Weights are rounded one by one, those of the largest inputs first; each takes over the best correction, in the sense
-/// of that error, for those before. Then single weights move to other numbers of their format while that lowers the
-/// error. A row does not depend on the others, so rows may be given to threads in any groups.
+/// of that error and with the damping below, for those before. Then single weights move to other numbers of their
+/// format while that lowers the damped error. A row does not depend on the others, so rows may be given to threads in
+/// any groups. Holds two K x K matrices of doubles (400 MB for K = 5000).
+///
+/// Members that take weights throw std::invalid_argument unless these are finite, in rows of K, with a format for each.
 class Compensation {
  public:
   /// `damping`, times the mean of the diagonal, is added to the diagonal of H: against inputs that were seen too
-  /// rarely, or go together completely; it grows where that does not suffice. `sweeps`: how often at most single
-  /// weights are tried once more. Throws std::invalid_argument unless H is square, finite and no smaller than 1 x 1,
-  /// and the damping is not negative.
+  /// rarely, or go together completely; it grows, up to that mean, where that does not suffice. `sweeps`: how often at
+  /// most single weights are tried once more. Throws std::invalid_argument unless H is a second moment (square,
+  /// symmetric, finite, positive semidefinite) of one input or more, and the damping is finite and not negative.
   explicit Compensation(const Eigen::MatrixXd& second_moment, double damping = 0.01, int sweeps = 50)
       : sweeps_(sweeps) {
     check(second_moment, damping);
@@ -149,10 +155,16 @@ class Compensation {
     const auto key = [&](Eigen::Index k) { return std::pair(second_moment(k, k), k); };
     std::sort(order_.begin(), order_.end(), [&](auto a, auto b) { return key(a) < key(b); });
     damped_ = second_moment(order_, order_);
-    for (double add = std::max(damping, 1e-12); add < 1e6; add *= 10) {
+    double add = std::max(damping, 1e-12);
+    for (const double most = std::max(add, 1.0);; add *= 10) {
       damped_.diagonal().array() += add * scale - damping_;
       damping_ = add * scale;
       if (cholesky_.compute(damped_).info() == Eigen::Success) break;
+      if (add >= most) {
+        throw std::invalid_argument(
+            "ristretto::Compensation: the second moment is not positive semidefinite; give it "
+            "the mean of x x^T over inputs x");
+      }
     }
   }
 
@@ -193,7 +205,8 @@ class Compensation {
     return rounded;
   }
 
-  /// Of each row's format times 2^e, |e| <= reach, the one that leaves the least error after rounding.
+  /// Of each row's format times 2^e, |e| <= reach, the one that leaves the least error after rounding; the format
+  /// itself where the others do not exist.
   template <class Loop = InOrder>
   std::vector<AnyFormat> choose_scales(const WeightRows& weights, std::span<const AnyFormat> formats, int reach = 2,
                                        const Loop& loop = {}) const {
@@ -220,7 +233,7 @@ class Compensation {
     return best;
   }
 
-  /// (w - q) H (w - q)^T of each row.
+  /// (w - q) H (w - q)^T of each row, without the damping.
   Eigen::VectorXd errors(const WeightRows& weights, const WeightRows& rounded) const {
     check_columns(weights);
     check_columns(rounded);
@@ -249,9 +262,16 @@ class Compensation {
                                   std::to_string(h.cols()) + (h.allFinite() ? "" : " and not finite") +
                                   "; give it the K x K moments of the inputs");
     }
-    if (!(damping >= 0)) {
+    const double least = h.diagonal().minCoeff(), most = h.diagonal().maxCoeff();
+    const double asymmetry = (h - h.transpose()).cwiseAbs().maxCoeff();
+    if (least < 0 || asymmetry > 1e-9 * most) {
+      throw std::invalid_argument("ristretto::Compensation: the second moment has " + std::to_string(least) +
+                                  " on its diagonal and is asymmetric by " + std::to_string(asymmetry) +
+                                  "; give it the mean of x x^T over inputs x");
+    }
+    if (!(damping >= 0) || !std::isfinite(damping)) {
       throw std::invalid_argument("ristretto::Compensation: the damping is " + std::to_string(damping) +
-                                  "; choose one >= 0");
+                                  "; choose a finite one >= 0");
     }
   }
   void check_columns(const WeightRows& weights) const {
@@ -274,6 +294,7 @@ class Compensation {
     for (int e = 1; e <= reach; ++e) all.insert(all.end(), {-e, e});
     return all;
   }
+  /// Formats of rows differ, so each element asks for its own, beside the K products of its column.
   static double trimmed(double x, const AnyFormat& format) {
     return static_cast<double>(format.visit([x](const auto& f) { return Trimmer{f}(static_cast<float>(x)); }));
   }

@@ -182,7 +182,7 @@ void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {},
       [&](auto& copy) { trim<Arch>(copy, format, round, first); });
 }
 
-/// Trims each row of a matrix of floats in place to a format of its own. Throws std::invalid_argument unless there is
+/// Trims each row of a matrix in place to a format of its own. Throws std::invalid_argument unless there is
 /// one for each row.
 template <class Arch = DefaultArch, detail::EigenDense X, Rounding R = RoundNearest>
 void trim_rows(X&& x, std::span<const AnyFormat> formats, const R& round = {}, std::uint64_t first = 0) {

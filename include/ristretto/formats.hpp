@@ -275,8 +275,11 @@ class Minifloat {
     requires(E == runtime)
       : Minifloat(m, e) {
     if (!can_have_bias(bias)) {
-      detail::throw_bad_parameter("Minifloat", "the bias", bias,
-                                  "one with which its numbers are between 2^-126 and 2^128");
+      // With bias b the largest exponent is max_exponent() + bias() - b, the exponent of the quantum as much larger.
+      const int low = max_exponent() + bias_.get() - 127, high = min_exponent() - m_.get() + bias_.get() + 126;
+      throw std::invalid_argument(
+          "ristretto: Minifloat: the bias is " + std::to_string(bias) + "; choose " + std::to_string(bias_.get()) +
+          (low <= high ? ", or one in [" + std::to_string(low) + ", " + std::to_string(high) + "]" : std::string()));
     }
     bias_ = bias;
   }

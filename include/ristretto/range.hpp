@@ -420,42 +420,97 @@ inline bool covers_ends(const AnyFormat& format, const MinMax& ends) {
 }
 
 /// Of the format times any power of two the one with the least error (min_mse), or the finest that covers the ends.
+/// Where no such power gives a format, the nearest that does.
 template <class Arch>
 Scale best_scale(const AnyFormat& format, const Sample& sample, const MinMax& ends, RangeRule rule) {
   constexpr int reach = 14;  // octaves from the widest on; no good grid is narrower
-  Scale best;
   if (ends.max_abs() == 0) return {0, 0};
+  int widest = ceil_log2(ends.max_abs()) - ceil_log2(format.largest()) + 1;
+  while (!format.can_scale(widest)) widest -= widest > 0 ? 1 : -1;  // it can at 0
+  Scale best;
   std::vector<float> scratch;
-  const int widest = ceil_log2(ends.max_abs()) - ceil_log2(format.largest()) + 1;
-  for (int e = widest; e > widest - reach; --e) {
-    if (!format.can_scale(e)) continue;
+  for (int e = widest; e > widest - reach && format.can_scale(e); --e) {
     const AnyFormat scaled = format.scaled(e);
-    if (rule != RangeRule::min_mse && !covers_ends(scaled, ends)) break;
+    if (rule != RangeRule::min_mse && e < widest && !covers_ends(scaled, ends)) break;
     const double error = scaled.visit([&](const auto& f) { return squared_error<Arch>(sample, f, scratch); });
     if (rule != RangeRule::min_mse || error < best.error * (1 - 1e-9)) best = {e, error};
   }
   return best;
 }
 
-inline void check_scaled(std::span<const AnyFormat> shapes, const Choice& choice) {
-  if (shapes.empty()) throw std::invalid_argument("ristretto: there is no format to scale; give at least one");
-  if (choice.rule == RangeRule::ristretto2016) {
-    throw std::invalid_argument("ristretto: the rule ristretto2016 scales no formats; choose another");
+}  // namespace detail
+
+/// Formats for the rows of a matrix: row r has `format` times 2^shifts[r].
+struct RowFormats {
+  AnyFormat format;
+  std::vector<int> shifts;  ///< one for each row
+};
+
+namespace detail {
+
+/// Formats that rows of numbers are tried with, each row with a scale of its own.
+template <class Arch>
+class ScaledShapes {
+ public:
+  ScaledShapes(const char* name, std::span<const AnyFormat> shapes, const Choice& choice)
+      : rule_(choice.rule), errors_(shapes.size()) {
+    const std::string function = std::string("ristretto::") + name;
+    if (shapes.empty()) throw std::invalid_argument(function + ": there is no format to scale; give at least one");
+    if (choice.rule == RangeRule::ristretto2016) {
+      throw std::invalid_argument(function + ": the rule ristretto2016 scales no formats; choose another");
+    }
+    if (!(choice.share > 0 && choice.share <= 1)) {
+      throw std::invalid_argument(function + ": the share of values to cover is " + std::to_string(choice.share) +
+                                  "; choose one in (0, 1]");
+    }
+    for (const AnyFormat& shape : shapes) tried_.push_back({shape, {}});
   }
-  if (!(choice.share > 0 && choice.share <= 1)) {
-    throw std::invalid_argument("ristretto: the share of values to cover is " + std::to_string(choice.share) +
-                                "; choose one in (0, 1]");
+
+  void add_row(const Sample& sample, const MinMax& ends) {
+    for (std::size_t i = 0; i < tried_.size(); ++i) {
+      const Scale found = best_scale<Arch>(tried_[i].format, sample, ends, rule_);
+      tried_[i].shifts.push_back(found.exponent);
+      errors_[i] += found.error;
+    }
   }
+
+  /// The first of those with the least error.
+  RowFormats best() && {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < tried_.size(); ++i) {
+      if (errors_[i] < errors_[best] * (1 - 1e-9)) best = i;
+    }
+    return std::move(tried_[best]);
+  }
+
+ private:
+  RangeRule rule_;
+  std::vector<double> errors_;
+  std::vector<RowFormats> tried_{};
+};
+
+/// The ends of what is to be covered: of all, or of the share of the smallest.
+template <class Arch>
+MinMax ends_of_row(std::span<const float> row, const Choice& choice) {
+  const MinMax ends = min_max<Arch>(row);
+  if (choice.rule != RangeRule::percentile) return ends;
+  std::vector<float> sizes(row.size());
+  std::transform(row.begin(), row.end(), sizes.begin(), [](float value) { return std::abs(value); });
+  const auto last =
+      sizes.begin() + static_cast<std::ptrdiff_t>(std::ceil(choice.share * static_cast<double>(row.size()))) - 1;
+  std::nth_element(sizes.begin(), last, sizes.end());
+  const float clip = *last > 0 ? *last : ends.max_abs();
+  return {std::max(ends.min, -clip), std::min(ends.max, clip)};
 }
 
 }  // namespace detail
 
 /// Of these formats times any power of two the one that suits the range; of several the one with the least squared
 /// error. So a minifloat gets the bias it needs. Throws std::invalid_argument without formats, for the rule
-/// ristretto2016, and when nothing or something not finite was observed.
+/// ristretto2016, for a share outside (0, 1], and when nothing or something not finite was observed.
 template <class Arch = DefaultArch>
 AnyFormat choose_scaled(std::span<const AnyFormat> shapes, const Range& range, const Choice& choice = {}) {
-  detail::check_scaled(shapes, choice);
+  detail::ScaledShapes<Arch> scaled("choose_scaled", shapes, choice);
   if (range.count() == 0 || range.nan_count() + range.infinite_count() > 0) {
     throw std::invalid_argument(
         "ristretto::choose_scaled: " + std::to_string(range.count()) + " finite values were observed, and " +
@@ -463,31 +518,18 @@ AnyFormat choose_scaled(std::span<const AnyFormat> shapes, const Range& range, c
   }
   const float quantile = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : 0.0f;
   const float clip = quantile > 0 ? quantile : range.max_abs();
-  const MinMax ends{std::max(range.min(), -clip), std::min(range.max(), clip)};
-  const detail::Sample sample = detail::sample(range);
-  AnyFormat best = shapes.front();
-  double least = std::numeric_limits<double>::infinity();
-  for (const AnyFormat& shape : shapes) {
-    const detail::Scale found = detail::best_scale<Arch>(shape, sample, ends, choice.rule);
-    if (found.error >= least * (1 - 1e-9)) continue;
-    best = shape.scaled(found.exponent);
-    least = found.error;
-  }
-  return best;
+  scaled.add_row(detail::sample(range), {std::max(range.min(), -clip), std::min(range.max(), clip)});
+  const RowFormats best = std::move(scaled).best();
+  return best.format.scaled(best.shifts.front());
 }
 
-/// Formats for the rows of a matrix: row r has `format` times 2^shifts[r].
-struct RowFormats {
-  AnyFormat format;
-  std::vector<int> shifts;
-};
-
 /// The same for each of the rows of x, which have one length and lie one after the other: its own scale, but one format
-/// for all, that with the least squared error. Throws std::invalid_argument where x has no such rows or is not finite.
+/// for all, that with the least squared error. Throws std::invalid_argument where x has no such rows or is not finite,
+/// without formats, for the rule ristretto2016 and for a share outside (0, 1].
 template <class Arch = DefaultArch>
 RowFormats choose_rows(std::span<const AnyFormat> shapes, std::span<const float> x, std::size_t rows,
                        const Choice& choice = {}) {
-  detail::check_scaled(shapes, choice);
+  detail::ScaledShapes<Arch> scaled("choose_rows", shapes, choice);
   if (rows == 0 || x.empty() || x.size() % rows != 0) {
     throw std::invalid_argument("ristretto::choose_rows: " + std::to_string(x.size()) + " numbers are no " +
                                 std::to_string(rows) + " rows; give it rows of one length");
@@ -496,31 +538,13 @@ RowFormats choose_rows(std::span<const AnyFormat> shapes, std::span<const float>
     throw std::invalid_argument("ristretto::choose_rows: the rows hold NaN or infinities; give it finite numbers");
   }
   const std::size_t length = x.size() / rows;
-  RowFormats best{shapes.front(), {}};
-  double least = std::numeric_limits<double>::infinity();
-  for (const AnyFormat& shape : shapes) {
-    RowFormats tried{shape, {}};
-    double error = 0;
-    for (std::size_t r = 0; r < rows; ++r) {
-      detail::Sample sample;
-      for (const float value : x.subspan(r * length, length)) sample.add(value, 1);
-      std::vector<float> sizes;
-      for (const float value : sample.value) sizes.push_back(std::abs(value));
-      const double wanted = choice.rule == RangeRule::percentile ? choice.share : 1.0;
-      const auto last = static_cast<std::size_t>(std::ceil(wanted * static_cast<double>(length))) - 1;
-      std::nth_element(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(last), sizes.end());
-      const MinMax ends = min_max<Arch>(sample.value);
-      const float clip = sizes[last] > 0 ? sizes[last] : ends.max_abs();
-      const auto found =
-          detail::best_scale<Arch>(shape, sample, {std::max(ends.min, -clip), std::min(ends.max, clip)}, choice.rule);
-      tried.shifts.push_back(found.exponent);
-      error += found.error;
-    }
-    if (error >= least * (1 - 1e-9)) continue;
-    best = std::move(tried);
-    least = error;
+  for (std::size_t k = 0; k < x.size(); k += length) {
+    const std::span<const float> row = x.subspan(k, length);
+    detail::Sample sample;
+    for (const float value : row) sample.add(value, 1);
+    scaled.add_row(sample, detail::ends_of_row<Arch>(row, choice));
   }
-  return best;
+  return std::move(scaled).best();
 }
 
 }  // namespace ristretto

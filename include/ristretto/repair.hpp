@@ -15,9 +15,24 @@
 
 namespace ristretto {
 
+namespace detail {
+
+inline constexpr int largest_equalizing_exponent = 60;  // what is beyond is no scale, but nearly zero
+
+inline void check_exponents(const char* name, std::span<const int> exponents) {
+  for (std::size_t c = 0; c < exponents.size(); ++c) {
+    if (exponents[c] >= -126 && exponents[c] <= 126) continue;
+    throw std::invalid_argument(std::string(name) + ": the exponent of channel " + std::to_string(c) + " is " +
+                                std::to_string(exponents[c]) + "; choose one within +-126");
+  }
+}
+
+}  // namespace detail
+
 /// A correction of the bias of one channel such that what comes out of its activation is close to what is wanted:
 /// x above 0, x * negative_slope below (0: ReLU, 1: no activation). Made in two passes over the same positions; the
 /// second sees whether it helps. Bringing only the means before a ReLU together moves many values that it hides.
+/// Both passes throw std::invalid_argument unless there are as many numbers as are wanted.
 class BiasCorrection {
  public:
   explicit BiasCorrection(float negative_slope = 0) : slope_(negative_slope) {}
@@ -45,8 +60,13 @@ class BiasCorrection {
       errors_[c] += sum;
     }
   }
-  /// What to add to the bias: of the proposed correction, half of it, and nothing, what leaves the least error.
+  /// What to add to the bias: of the proposed correction, half of it, and nothing, what leaves the least error; nothing
+  /// where not all numbers were finite.
   float result() const {
+    if (!std::isfinite(step()) ||
+        !std::all_of(errors_, errors_ + std::size(shares), [](double e) { return std::isfinite(e); })) {
+      return 0;
+    }
     const auto best = static_cast<std::size_t>(std::min_element(errors_, errors_ + std::size(shares)) - errors_);
     return static_cast<float>(shares[best] * step());
   }
@@ -72,14 +92,16 @@ class BiasCorrection {
 /// first layer times 2^e[c], what reads it in the second times 2^-e[c]. `read`: how large the weights are that read
 /// each channel. Without `made` these become alike, to a factor of 2, as suits a first layer whose channels have scales
 /// of their own; with the sizes of the first layer's channels both become as large as each other. Powers of two change
-/// no other bit. Channels with a zero in either stay. Source of the idea: Nagel et al., arXiv:1906.04721.
+/// no other bit, save of subnormal numbers. Channels stay where a size is not positive and normal, or where the
+/// exponent would be beyond +-60. Throws std::invalid_argument when the sizes differ in number. Source of the idea:
+/// Nagel et al., arXiv:1906.04721.
 inline std::vector<int> equalizing_exponents(std::span<const float> read, std::span<const float> made = {}) {
   if (!made.empty() && made.size() != read.size()) {
     throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) +
                                 " channels made and " + std::to_string(read.size()) + " read; give it equal sizes");
   }
   const auto used = [&](std::size_t c) {
-    return read[c] > 0 && std::isfinite(read[c]) && (made.empty() || (made[c] > 0 && std::isfinite(made[c])));
+    return read[c] > 0 && std::isnormal(read[c]) && (made.empty() || (made[c] > 0 && std::isnormal(made[c])));
   };
   const auto exponent = [&](std::size_t c) {
     const double size = std::log2(static_cast<double>(read[c]));
@@ -94,12 +116,15 @@ inline std::vector<int> equalizing_exponents(std::span<const float> read, std::s
   mean = made.empty() && count > 0 ? std::round(mean / count) : 0;  // the second layer keeps its size
   std::vector<int> exponents(read.size());
   for (std::size_t c = 0; c < read.size(); ++c) {
-    if (used(c)) exponents[c] = static_cast<int>(std::lround(exponent(c) - mean));
+    if (!used(c)) continue;
+    const int e = static_cast<int>(std::lround(exponent(c) - mean));
+    if (std::abs(e) <= detail::largest_equalizing_exponent) exponents[c] = e;
   }
   return exponents;
 }
 
-/// Row c of the weights, and c of the bias where there is one, times 2^exponents[c].
+/// Row c of the weights, and c of the bias where there is one, times 2^exponents[c]. Throws std::invalid_argument
+/// unless there is an exponent for each row, within +-126.
 inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, std::span<const int> exponents) {
   if (static_cast<std::size_t>(weights.rows()) != exponents.size() ||
       (!bias.empty() && bias.size() != exponents.size())) {
@@ -107,6 +132,7 @@ inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, st
                                 std::to_string(bias.size()) + " biases and " + std::to_string(exponents.size()) +
                                 " exponents; give it one for each row");
   }
+  detail::check_exponents("ristretto::scale_rows", exponents);
   for (std::size_t c = 0; c < exponents.size(); ++c) {
     const float factor = std::ldexp(1.0f, exponents[c]);
     weights.row(static_cast<Eigen::Index>(c)) *= factor;
@@ -114,7 +140,8 @@ inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, st
   }
 }
 
-/// The columns that read channel c, as many for each channel, times 2^-exponents[c].
+/// The columns that read channel c, as many for each channel, times 2^-exponents[c]. Throws std::invalid_argument
+/// unless there are such columns for each exponent, and these are within +-126.
 inline void scale_columns(Eigen::Ref<WeightRows> weights, std::span<const int> exponents) {
   const auto columns = static_cast<std::size_t>(weights.cols());
   if (exponents.empty() || columns % exponents.size() != 0) {
@@ -122,6 +149,7 @@ inline void scale_columns(Eigen::Ref<WeightRows> weights, std::span<const int> e
                                 std::to_string(exponents.size()) +
                                 " exponents; give it one for each channel, with as many columns for each");
   }
+  detail::check_exponents("ristretto::scale_columns", exponents);
   const auto each = static_cast<Eigen::Index>(columns / exponents.size());
   for (std::size_t c = 0; c < exponents.size(); ++c) {
     weights.middleCols(static_cast<Eigen::Index>(c) * each, each) *= std::ldexp(1.0f, -exponents[c]);

@@ -52,15 +52,15 @@ struct SearchResult {
 namespace detail {
 
 template <class Candidate>
-void check_search(std::span<const Part<Candidate>> parts, double margin) {
+void check_search(const char* name, std::span<const Part<Candidate>> parts, double margin) {
   for (const auto& part : parts) {
     if (part.candidates.empty()) {
-      throw std::invalid_argument("ristretto::search: part \"" + part.name +
+      throw std::invalid_argument(std::string(name) + ": part \"" + part.name +
                                   "\" has no candidates; give it at least one");
     }
   }
   if (!(margin >= 0)) {
-    throw std::invalid_argument("ristretto::search: the margin is " + std::to_string(margin) + "; choose one >= 0");
+    throw std::invalid_argument(std::string(name) + ": the margin is " + std::to_string(margin) + "; choose one >= 0");
   }
 }
 
@@ -82,7 +82,7 @@ inline bool holds(double score, double baseline, double margin) {
 template <class Candidate, class Score, class Report>
 void search(std::span<const Part<Candidate>> parts, Score score, double margin, Report report,
             SearchResult<Candidate>& result) {
-  detail::check_search(parts, margin);
+  detail::check_search("ristretto::search", parts, margin);
   const Assignment<Candidate> untouched(parts.size());
   result = SearchResult<Candidate>{};
   result.alone = result.assignment = untouched;
@@ -208,20 +208,42 @@ std::vector<std::size_t> pareto_front(std::span<const CostTrial<Candidate>> tria
   return front;
 }
 
+namespace detail {
+
+/// What narrowing a part by one candidate does.
+struct Step {
+  double saved = 0, lost = 0;
+
+  /// Whether it saves more for what it loses; of two that lose nothing, or as much for it, the one that saves more.
+  bool is_better_than(const Step& other) const {
+    const double here = saved * other.lost, there = other.saved * lost;
+    return here > there || (here == there && saved > other.saved);
+  }
+};
+
+inline void check_number(double value, const char* what) {
+  if (std::isfinite(value)) return;
+  throw std::invalid_argument("ristretto::search_costs: " + std::string(what) + " is " + std::to_string(value) +
+                              "; return finite numbers");
+}
+
+}  // namespace detail
+
 /// Narrows many parts as far as the score stays at or above the baseline less `margin`, such that `cost` becomes small.
 ///
-/// All parts begin at their widest candidate. First each part alone walks down its candidates, whether they hold the
-/// margin or not, for scores are noisy: what it loses at each is its sensitivity. Then, again and again, the part whose
-/// next candidate saves most cost for what it loses is narrowed, and all together are scored; a step that falls below
-/// the margin is taken back, and that part stays. So the result has been scored as a whole. `score` returns a Worth or
-/// a number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in `result`
-/// at once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same scores
-/// give the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score
-/// or a cost is NaN.
+/// All parts begin at their widest candidate; where these miss the margin together, nothing is narrowed. First each
+/// part alone walks down its candidates, whether they hold the margin or not, for scores are noisy: what it loses at
+/// each is its sensitivity. Then, again and again, the part whose next candidate saves most cost for what it loses is
+/// narrowed, and all together are scored; a step that falls below the margin is taken back, and that part stays, as
+/// does one whose next candidate saves nothing. So the result has been scored as a whole. `score` returns a Worth or a
+/// number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at
+/// once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same scores give
+/// the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score, a
+/// loss or a cost is not finite.
 template <class Candidate, class Score, class Cost, class Report>
 void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
                   CostResult<Candidate>& result) {
-  detail::check_search(parts, margin);
+  detail::check_search("ristretto::search_costs", parts, margin);
   const Assignment<Candidate> untouched(parts.size());
   result = CostResult<Candidate>{};
   result.assignment = untouched;
@@ -229,9 +251,9 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
     const Worth worth = score(assignment);
     CostTrial<Candidate> trial{assignment, part, worth.score, worth.loss, cost(assignment), false};
-    if (trial.score != trial.score || trial.loss != trial.loss || trial.cost != trial.cost) {
-      throw std::invalid_argument("ristretto::search_costs: a score, loss or cost is NaN; return numbers");
-    }
+    detail::check_number(trial.score, "a score");
+    detail::check_number(trial.loss, "a loss");
+    detail::check_number(trial.cost, "a cost");
     if (result.trials.empty()) {
       result.baseline = result.score = trial.score;
       result.cost = trial.cost;
@@ -251,45 +273,44 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   Assignment<Candidate> current = untouched;
   for (std::size_t p = 0; p < parts.size(); ++p) current[p] = parts[p].candidates.front();
   CostTrial<Candidate> now = try_out(current, std::nullopt);
-  const CostTrial<Candidate> widest = now;
+  const auto narrowed = [&](std::size_t p, std::size_t candidate) {
+    Assignment<Candidate> assignment = current;
+    assignment[p] = parts[p].candidates[candidate];
+    return assignment;
+  };
 
   std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone
   for (std::size_t p = 0; p < parts.size() && now.within_margin; ++p) {
-    losses[p].push_back(widest.loss);
-    for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) {
-      Assignment<Candidate> assignment = current;
-      assignment[p] = parts[p].candidates[c];
-      losses[p].push_back(try_out(assignment, p).loss);
-    }
+    losses[p].push_back(now.loss);
+    for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) losses[p].push_back(try_out(narrowed(p, c), p).loss);
   }
 
   std::vector<std::size_t> level(parts.size());
   std::vector<bool> stays(parts.size());
-  while (now.within_margin) {
+  const auto best_part = [&] {
     std::optional<std::size_t> best;
-    double best_saved = 0, best_lost = 1;
+    detail::Step best_step;
     for (std::size_t p = 0; p < parts.size(); ++p) {
       if (stays[p] || level[p] + 1 >= losses[p].size()) continue;
-      Assignment<Candidate> next = current;
-      next[p] = parts[p].candidates[level[p] + 1];
-      const double saved = now.cost - cost(next);
-      const double lost = std::max(losses[p][level[p] + 1] - losses[p][level[p]], 0.0);
-      if (saved <= 0 || (best && saved * best_lost <= best_saved * lost)) continue;
+      const double lost = losses[p][level[p] + 1] - losses[p][level[p]];
+      const detail::Step step{now.cost - cost(narrowed(p, level[p] + 1)), std::max(lost, 0.0)};
+      if (step.saved <= 0 || (best && !step.is_better_than(best_step))) continue;
       best = p;
-      best_saved = saved;
-      best_lost = lost;
+      best_step = step;
     }
+    return best;
+  };
+  while (now.within_margin) {
+    const std::optional<std::size_t> best = best_part();
     if (!best) break;
-    Assignment<Candidate> next = current;
-    next[*best] = parts[*best].candidates[level[*best] + 1];
-    const auto trial = try_out(next, std::nullopt);
+    auto trial = try_out(narrowed(*best, level[*best] + 1), std::nullopt);
     if (!trial.within_margin) {
       stays[*best] = true;
       continue;
     }
     ++level[*best];
-    current = std::move(next);
-    now = trial;
+    current = trial.assignment;
+    now = std::move(trial);
   }
   result.finished = true;
 }

@@ -303,12 +303,12 @@ void trim(std::span<double> x, const AnyFormat& format, const R& round = {}, std
   trim<Arch>(x, x, format, round, first);
 }
 
-/// Trims each row of a matrix to a format of its own: in and out hold formats.size() rows of one length, one after the
-/// other, and in[k] is element first + k. Throws std::invalid_argument when the sizes differ or are no such rows.
-template <class Arch = DefaultArch, Rounding R = RoundNearest>
-void trim_rows(std::span<const float> in, std::span<float> out, std::span<const AnyFormat> formats, const R& round = {},
-               std::uint64_t first = 0) {
-  detail::check_sizes(in.size(), out.size());
+namespace detail {
+
+template <class Arch, class T, class R>
+void trim_rows(std::span<const T> in, std::span<T> out, std::span<const AnyFormat> formats, const R& round,
+               std::uint64_t first) {
+  check_sizes(in.size(), out.size());
   const std::size_t rows = formats.size();
   if (rows == 0 ? !in.empty() : in.size() % rows != 0) {
     throw std::invalid_argument("ristretto::trim_rows: " + std::to_string(in.size()) + " elements and " +
@@ -320,10 +320,29 @@ void trim_rows(std::span<const float> in, std::span<float> out, std::span<const 
     trim<Arch>(in.subspan(k, length), out.subspan(k, length), formats[r], round, first + k);
   }
 }
+
+}  // namespace detail
+
+/// Trims each row of a matrix to a format of its own: in and out hold formats.size() rows of one length, one after the
+/// other, and in[k] is element first + k. Throws std::invalid_argument when the sizes differ or are no such rows.
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
+void trim_rows(std::span<const float> in, std::span<float> out, std::span<const AnyFormat> formats, const R& round = {},
+               std::uint64_t first = 0) {
+  detail::trim_rows<Arch>(in, out, formats, round, first);
+}
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
+void trim_rows(std::span<const double> in, std::span<double> out, std::span<const AnyFormat> formats,
+               const R& round = {}, std::uint64_t first = 0) {
+  detail::trim_rows<Arch>(in, out, formats, round, first);
+}
 /// The same in place.
 template <class Arch = DefaultArch, Rounding R = RoundNearest>
 void trim_rows(std::span<float> x, std::span<const AnyFormat> formats, const R& round = {}, std::uint64_t first = 0) {
-  trim_rows<Arch>(x, x, formats, round, first);
+  detail::trim_rows<Arch>(std::span<const float>(x), x, formats, round, first);
+}
+template <class Arch = DefaultArch, Rounding R = RoundNearest>
+void trim_rows(std::span<double> x, std::span<const AnyFormat> formats, const R& round = {}, std::uint64_t first = 0) {
+  detail::trim_rows<Arch>(std::span<const double>(x), x, formats, round, first);
 }
 
 }  // namespace ristretto
