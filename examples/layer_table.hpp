@@ -35,11 +35,11 @@ inline cnn::Tensor trimmed(const cnn::Tensor& weight, const cnn::Formats& f) {
   return parameter.in_use();
 }
 
-/// What these formats do to the layer's parameters, and to the values that it met in float. `rounded`: the weights that
-/// it computes with where they are not those that are nearest.
+/// What these formats do to the layer's parameters, and to the values that it met in float. `repaired`: the weights
+/// that they are to trim instead of the layer's own.
 template <class Layer>
 LayerRow describe(const std::string& name, const Layer& layer, const cnn::Formats& f, const cnn::LayerRanges& ranges,
-                  const cnn::Tensor* rounded = nullptr) {
+                  const cnn::Tensor* repaired = nullptr) {
   namespace rt = ristretto;
   const auto beyond = [](const rt::Range& r, const std::optional<rt::AnyFormat>& format) {
     return format ? r.share_beyond(format->lowest(), format->largest()) : 0.0;
@@ -55,7 +55,7 @@ LayerRow describe(const std::string& name, const Layer& layer, const cnn::Format
   row.float_bytes = 4.0 * static_cast<double>(row.parameters);
   row.bytes = static_cast<double>(weight.size() * bits(f.weight) + bias.size() * bits(f.bias)) / 8;
   if (f.weight) {
-    const cnn::Tensor found = rounded ? *rounded : trimmed(weight, f);
+    const cnn::Tensor found = trimmed(repaired ? *repaired : weight, f);
     const std::size_t rows = std::max<std::size_t>(f.weight_shifts.size(), 1), length = weight.values().size() / rows;
     rt::Measurement m;
     for (std::size_t r = 0; r < rows; ++r) {

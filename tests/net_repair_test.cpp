@@ -112,12 +112,35 @@ TEST_CASE("equalizing leaves what a net computes in float") {
   tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
   for (const bool per_channel : {false, true}) {
     Net net = small_net(), before = net;
-    CHECK(tool::equalize(net, per_channel) == 2);  // conv1 and squeeze; nothing behind groups and transposes
-    CHECK(distance(net, before, pictures) == 0);   // powers of two: the bits
+    CHECK(tool::equalize(net, per_channel, {}) == 2);  // conv1 and squeeze; nothing behind groups and transposes
+    CHECK(distance(net, before, pictures) == 0);       // powers of two: the bits
     bool changed = false;
     const auto a = tool::states_of(net), b = tool::states_of(before);
     for (std::size_t i = 0; i < a.size(); ++i) changed |= !same({a[i]}, {b[i]});
     CHECK(changed);
+  }
+}
+
+TEST_CASE("equalizing knows a layer that is joined twice, and leaves what is kept") {
+  auto source = made_pictures();
+  tool::Pictures pictures(source, {.count = 10, .batch_size = 8});
+  Net net(image);
+  net.add("conv1", Convolution{.filters = 4, .kernel = {3, 3}});
+  net.add("other", Convolution{.filters = 3, .kernel = {3, 3}}, {"data"});
+  net.add("twice", Concat{}, {"conv1", "other", "conv1"});
+  net.add("conv2", Convolution{.filters = 5, .kernel = {1, 1}});
+  initialize(net, 3);
+  float size = 1;
+  for (float& value : net.layer<Convolution>("conv2").weight.edit().values()) value *= size = size < 50 ? 3 * size : 1;
+  for (const bool per_channel : {false, true}) {
+    Net equalized = net;
+    CHECK(tool::equalize(equalized, per_channel, {}) == 2);
+    CHECK(distance(equalized, net, pictures) == 0);
+    Net left = net;
+    const std::vector<std::string> kept{"conv1"};
+    CHECK(tool::equalize(left, per_channel, kept) == 1);
+    CHECK(std::ranges::equal(left.layer<Convolution>("conv1").weight.value().values(),
+                             net.layer<Convolution>("conv1").weight.value().values()));
   }
 }
 
@@ -223,15 +246,16 @@ TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   const std::string path = folder / "journal";
   const tool::Hits a{{true, false, true}, 0.25}, b{{false, false, true}, 1.0 / 3};
   {
-    tool::Journal journal(path, "a search");
+    tool::Journal journal(path, "a search", 3);
     CHECK(journal.find("8/8 8/8") == nullptr);
     CHECK(journal.add("8/8 8/8", a)->right == a.right);
     journal.add("4/8 8/8", b);
-    journal.add("4/8 8/8", a);  // known
+    journal.add("4/8 8/8", b);  // known
+    CHECK(contains(checks::message_of<std::runtime_error>([&] { journal.add("4/8 8/8", a); }), "other results"));
   }
   const std::string whole = checks::bytes_of(path);
   {
-    tool::Journal journal(path, "a search");
+    tool::Journal journal(path, "a search", 3);
     REQUIRE(journal.find("4/8 8/8") != nullptr);
     CHECK(journal.find("4/8 8/8")->right == b.right);
     CHECK(journal.find("4/8 8/8")->divergence == b.divergence);  // the bits
@@ -240,20 +264,25 @@ TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   CHECK(checks::bytes_of(path) == whole);
   for (std::size_t size = 0; size < whole.size(); ++size) {  // cut anywhere
     folder.write("cut", whole.substr(0, size));
-    tool::Journal journal(folder / "cut", "a search");
+    tool::Journal journal(folder / "cut", "a search", 3);
     if (!journal.find("8/8 8/8")) journal.add("8/8 8/8", a);
     if (!journal.find("4/8 8/8")) journal.add("4/8 8/8", b);
     CHECK(checks::bytes_of(folder / "cut") == whole);
   }
   const auto message = [&](const std::string& bytes) {
     folder.write("bad", bytes);
-    return checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "bad", "a search"); });
+    return checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "bad", "a search", 3); });
   };
   CHECK(contains(message("another search\n"), "of another search"));
   CHECK(contains(message("a search\nnonsense\n"), "line 2"));
   CHECK(contains(message("a search\n0.5\t10x\tkey\n"), "line 2"));
   CHECK(contains(message("a search\nnan\t101\tkey\n"), "line 2"));
-  CHECK(contains(checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "no/such", "a search"); }),
+  CHECK(contains(message("a search\n0.5\t1011\tkey\n"), "with 3 pictures"));
+  CHECK(contains(message("a note"), "of another search"));
+  CHECK(checks::bytes_of(folder / "bad") == "a note");
+  CHECK(contains(checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "", "a search", 3); }),
+                 "is a folder"));
+  CHECK(contains(checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "no/such", "a search", 3); }),
                  "cannot be written"));
-  tool::Journal("", "nothing").add("key", a);
+  tool::Journal("", "nothing", 3).add("key", a);
 }

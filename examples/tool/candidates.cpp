@@ -21,8 +21,12 @@ void Candidates::repair(const std::vector<int>& widths, const Repair& how, cnn::
 
 std::vector<LayerState> Candidates::unrepaired(const std::vector<LayerWidths>& widths) {
   std::vector<LayerState> states = in_float_;
-  auto formats = formats_for(layers_, rule_, widths);
-  for (std::size_t i = 0; i < states.size(); ++i) states[i].formats = std::move(formats[i]);
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const auto key = std::pair(i, widths[i]);
+    auto found = formats_.find(key);
+    if (found == formats_.end()) found = formats_.emplace(key, formats_for(layers_, i, rule_, widths[i])).first;
+    states[i].formats = found->second;
+  }
   return states;
 }
 

@@ -25,7 +25,6 @@ class Candidates {
 
   /// The layers with these widths, repaired where they were. Throws std::invalid_argument where there is no format.
   std::vector<LayerState> state(const std::vector<LayerWidths>& widths);
-  std::vector<LayerState> state(const Widths& widths) { return state(widths_of_layers(layers_, widths)); }
   /// The same with weights rounded to nearest.
   std::vector<LayerState> unrepaired(const std::vector<LayerWidths>& widths);
 
@@ -33,7 +32,8 @@ class Candidates {
   const std::vector<LayerStatistics>& layers_;
   const Rule& rule_;
   std::vector<LayerState> in_float_;
-  std::map<std::pair<std::size_t, int>, LayerState> repaired_{};  // of a layer, at a width of the weights
+  std::map<std::pair<std::size_t, LayerWidths>, cnn::Formats> formats_{};  // of a layer, as far as they were asked for
+  std::map<std::pair<std::size_t, int>, LayerState> repaired_{};           // of a layer, at a width of the weights
 };
 
 }  // namespace tool

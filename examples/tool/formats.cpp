@@ -91,7 +91,8 @@ std::optional<rt::AnyFormat> bias_format(const LayerStatistics& layer, const Rul
 }
 
 cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const LayerWidths& widths) {
-  cnn::Formats f{.ties = rule.ties};
+  cnn::Formats f;
+  if (widths.weights || widths.activations) f.ties = rule.ties;
   if (const auto width = widths.weights) {
     if (rule.per_channel && layer.rows > 0 && !rule.is_original()) {
       auto chosen = rt::choose_rows(shapes(rule, *width, Tensor::weight, false), layer.values, layer.rows,
@@ -209,43 +210,34 @@ std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& la
   return all;
 }
 
-std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
-                                      const std::vector<LayerWidths>& widths) {
+cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t place, const Rule& rule,
+                         const LayerWidths& widths) {
   if (rule.mode == QuantizationParameter::MINIFLOAT && rule.is_original()) {
-    const auto width = widths.front().activations;
-    if (!width) return std::vector<cnn::Formats>(layers.size());
-    const rt::AnyFormat one = original_minifloat(layers, *width);
-    return std::vector<cnn::Formats>(layers.size(),
-                                     {.input = one, .weight = one, .bias = one, .output = one, .ties = rule.ties});
+    if (!widths.activations) return {};
+    const rt::AnyFormat one = original_minifloat(layers, *widths.activations);
+    return {.input = one, .weight = one, .bias = one, .output = one, .ties = rule.ties};
   }
-  std::vector<cnn::Formats> all;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    try {
-      all.push_back(formats_for(layers[i], rule, widths[i]));
-    } catch (const std::invalid_argument& error) {
-      throw std::invalid_argument(layers[i].name + ": " + error.what());
-    }
+  try {
+    return formats_for(layers[place], rule, widths);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(layers[place].name + ": " + error.what());
   }
-  return all;
 }
 
-std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
-                                      const Widths& widths) {
-  return formats_for(layers, rule, widths_of_layers(layers, widths));
-}
-
-std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths) {
+std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths,
+                          Trimmed of) {
   // A range that has formats of every width that the family has, so that real ranges keep their errors.
   std::vector<LayerStatistics> samples(1);
   for (rt::Range* range : {&samples[0].ranges.input, &samples[0].ranges.weight, &samples[0].ranges.output}) {
     range->observe(std::vector<float>{-1, 1});
   }
-  const bool minifloat = rule.mode == QuantizationParameter::MINIFLOAT;
-  const bool powers = rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
+  const bool has_one = rule.mode == QuantizationParameter::MINIFLOAT && rule.is_original();
   std::erase_if(widths, [&](int bits) {
+    LayerWidths tried;
+    if (of != Trimmed::activations) tried.weights = bits;
+    if (of != Trimmed::weights) tried.activations = bits;
     try {
-      const std::optional<int> weights = powers ? std::nullopt : std::optional(bits);
-      formats_for(minifloat && rule.is_original() ? layers : samples, rule, {weights, weights, bits});
+      formats_for(has_one ? layers : samples, 0, rule, tried);
       return false;
     } catch (const std::invalid_argument&) {
       return true;

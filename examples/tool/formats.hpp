@@ -60,23 +60,22 @@ void share_ranges_of_concats(const cnn::Net& net, std::vector<LayerStatistics>& 
 struct LayerWidths {
   std::optional<int> weights{}, activations{};
 
-  friend bool operator==(const LayerWidths&, const LayerWidths&) = default;
+  friend auto operator<=>(const LayerWidths&, const LayerWidths&) = default;
 };
 
 /// Those that the parts of a net have.
 std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& layers, const Widths& widths);
 
-/// The formats of each layer for its widths; also for MINIFLOAT by the original's rule, which has one width for all.
-std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
-                                      const std::vector<LayerWidths>& widths);
+/// The formats of the layer at this place for its widths. For MINIFLOAT by the original's rule all have one format, of
+/// the width of the activations. Throws std::invalid_argument, naming the layer, where there is no format of a width.
+cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t place, const Rule& rule,
+                         const LayerWidths& widths);
 
-/// The formats of each layer for these widths. Throws std::invalid_argument where there is no format of a width.
-std::vector<cnn::Formats> formats_for(const std::vector<LayerStatistics>& layers, const Rule& rule,
-                                      const Widths& widths);
+enum class Trimmed { weights, activations, weights_and_activations };
 
-/// Those of the widths of which there are formats, for activations and, but for INTEGER_POWER_OF_2_WEIGHTS, for
-/// weights.
-std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths);
+/// Those of the widths of which there are formats for these tensors.
+std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths,
+                          Trimmed of);
 
 /// Lets all layers with formats round so.
 void set_ties(cnn::Net& net, cnn::Ties ties);

@@ -24,8 +24,6 @@ enum class Cost {
   bit_operations,  // multiplies times the bits of both factors
 };
 const std::map<std::string, Cost>& costs();
-/// What --repair names.
-const std::map<std::string, Repair>& repairs();
 
 struct QuantizeOptions {
   std::string model{}, weights{}, quantized{};  // files
@@ -35,13 +33,13 @@ struct QuantizeOptions {
   std::optional<cnn::Ties> ties{};
   std::optional<Repair> repair{};
   std::optional<bool> per_channel{}, is_unsigned{};
-  int calibration = 0;    // pictures; 0: so many batches as usual
-  bool by_layer = false;  // the search
-  Cost cost = Cost::weight_bits;
-  double time_budget = 0;  // seconds; 0: none
-  std::string journal{};   // file with the trials of a search; empty: none
+  int calibration = 0;         // pictures; 0: so many batches as usual
+  bool by_layer = false;       // the search
+  std::optional<Cost> cost{};  // of the search by layers; by default weight_bits
+  double time_budget = 0;      // seconds; 0: none
+  std::string journal{};       // file with the trials of a search; empty: none
   int iterations = 0;
-  double margin = 0;          // percentage points
+  double margin = 2;          // percentage points
   std::vector<int> widths{};  // to try; empty: those of the mode
   std::vector<int> bits{};    // of CONV weights, FC weights, activations; empty: they are searched
   std::optional<int> ends{};  // of the weights of the first and the last layer, beside bits
@@ -65,9 +63,11 @@ struct RepairRow {
   double seconds = 0;
 };
 
+inline constexpr const char* combination = "combination";
+
 /// A trial of the search, for people.
 struct TrialRow {
-  std::string part{};  // "CONV weights", ..., "combination"; empty for the baseline
+  std::string part{};  // "CONV weights", ..., combination; empty for the baseline
   Widths widths{};
   double score = 0;
   Difference loss{};      // from the baseline
@@ -83,6 +83,8 @@ struct LayerResult {
 struct QuantizeResults {
   std::optional<double> baseline{};
   std::string score_name{};
+  std::string data{}, range_data{};  // pictures that score, and those that ranges and repairs come from
+  bool ranges_from_scored = false;   // which are the same
   std::int64_t pictures = 0, range_pictures = 0;
   int equalized = 0;  // layers
   std::vector<TrialRow> trials{};
@@ -100,9 +102,11 @@ struct QuantizeResults {
 /// The original's summary, then the table of the layers; on stdout.
 void print_report(const QuantizeOptions& options, const QuantizeResults& results);
 std::string json_text(const QuantizeOptions& options, const QuantizeResults& results);
-std::string csv_text(const QuantizeResults& results);
+std::string csv_text(const QuantizeOptions& options, const QuantizeResults& results);
 /// "8bit CONV weights, 4bit FC weights, 32bit layer activations"
 std::string to_string(const Widths& widths);
+/// "8/8 4/8 float/float": weights and activations of each layer
+std::string to_string(const std::vector<LayerWidths>& widths);
 
 /// Adds the command `quantize`; what is returned runs it and returns the exit code.
 std::function<int()> add_quantize(CLI::App& app);

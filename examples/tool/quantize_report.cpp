@@ -46,9 +46,10 @@ void print_dynamic_fixed_point(const QuantizeResults& r) {
   fmt::print("Accuracy: {:g}\n", r.chosen->score);
 }
 
+std::string cost_of(const QuantizeOptions& o) { return name_of(costs(), o.cost.value_or(Cost::weight_bits)); }
+
 void print_by_layers(const QuantizeOptions& o, const QuantizeResults& r) {
-  const std::string cost = name_of(costs(), o.cost);
-  fmt::print("Trials that no other beats, {} and accuracy:\n", cost);
+  fmt::print("Trials that no other beats, {} and accuracy:\n", cost_of(o));
   for (const std::size_t i : r.front) {
     const LayerTrial& t = r.layer_trials[i];
     fmt::print("{:>14.6g}  {:g}  ({:+.2f} +- {:.2f})  divergence {:.4f}{}\n", t.cost, t.score, 100 * t.loss.value,
@@ -67,7 +68,7 @@ void print_summary(const QuantizeOptions& o, const QuantizeResults& r) {
     print_dynamic_fixed_point(r);
   } else if (powers) {
     fmt::print("Quantized net:\n");
-    if (r.chosen) fmt::print("4bit: \t{:g}\n", r.chosen->score);
+    if (r.chosen) fmt::print("{}bit: \t{:g}\n", bits(r.chosen->widths.conv), r.chosen->score);
   } else {
     fmt::print("Minifloat net:\n");
     print_trials(r, "net");
@@ -165,6 +166,15 @@ ordered_json to_json(const LayerResult& l) {
   return out;
 }
 
+std::string csv_text(const std::vector<LayerTrial>& trials) {
+  std::string csv = "widths,cost,accuracy,difference,standard_error,divergence,within_margin\n";
+  for (const LayerTrial& t : trials) {
+    csv += fmt::format("{},{},{},{},{},{},{}\n", to_string(t.widths), t.cost, t.score, t.loss.value,
+                       t.loss.standard_error, t.divergence, t.within_margin ? 1 : 0);
+  }
+  return csv;
+}
+
 }  // namespace
 
 std::string to_string(const Widths& w) {
@@ -193,7 +203,10 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"weights", o.weights},
                    {"trimming_mode", name_of(trimming_modes(), o.rule.mode)},
                    {"ranges", name_of(range_rules, o.rule.ranges)},
+                   {"data", r.data},
+                   {"range_data", r.range_data},
                    {"range_pictures", r.range_pictures},
+                   {"ranges_from_scored", r.ranges_from_scored},
                    {"ties", name_of(tie_rules(), o.rule.ties)},
                    {"per_channel", o.rule.per_channel},
                    {"unsigned", o.rule.is_unsigned},
@@ -213,7 +226,7 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
   for (const RepairRow& row : r.repairs) out["repairs"].push_back(to_json(row));
   for (const TrialRow& t : r.trials) out["trials"].push_back(to_json(t));
   if (o.by_layer) {
-    out["cost"] = name_of(costs(), o.cost);
+    out["cost"] = cost_of(o);
     out["mean_weight_bits"] = mean_bits(r);
     out["front"] = r.front;
     for (const LayerTrial& t : r.layer_trials) out["trials"].push_back(to_json(t));
@@ -222,7 +235,17 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
   return out.dump(2) + "\n";
 }
 
-std::string csv_text(const QuantizeResults& r) {
+std::string to_string(const std::vector<LayerWidths>& widths) {
+  const auto number = [](const std::optional<int>& width) { return width ? std::to_string(*width) : "float"; };
+  std::string text;
+  for (const LayerWidths& w : widths) {
+    text += fmt::format("{}{}/{}", text.empty() ? "" : " ", number(w.weights), number(w.activations));
+  }
+  return text;
+}
+
+std::string csv_text(const QuantizeOptions& o, const QuantizeResults& r) {
+  if (o.by_layer) return csv_text(r.layer_trials);
   std::string csv = "part,conv_weights,fc_weights,activations,accuracy,difference,standard_error,within_margin\n";
   for (const TrialRow& t : r.trials) {
     csv += fmt::format("{},{},{},{},{},{},{},{}\n", t.part.empty() ? "float" : t.part, bits(t.widths.conv),

@@ -33,6 +33,11 @@ struct GroupMoments {
 };
 
 template <class Layer>
+bool can_compensate(const Layer& layer) {
+  return cnn::inputs_of_a_row(layer) <= most_compensated_inputs;
+}
+
+template <class Layer>
 std::vector<GroupMoments> observe(Layer& layer, int position, Walk& walk, Walk* reference, std::size_t batches) {
   const cnn::Index size = cnn::inputs_of_a_row(layer);
   std::vector<GroupMoments> groups(static_cast<std::size_t>(cnn::groups_of(layer)), {rt::Moments(size)});
@@ -52,22 +57,19 @@ std::vector<GroupMoments> observe(Layer& layer, int position, Walk& walk, Walk* 
   return groups;
 }
 
-/// Rounds the rows of one group, in place.
-void round_rows(rt::WeightRows& rows, std::vector<rt::AnyFormat>& formats, const GroupMoments& moments,
-                const Repair& how, bool choose_scales) {
+/// Rounds the rows of one group, in place, after choosing their shifts anew where they have some.
+void round_rows(rt::WeightRows& rows, const rt::AnyFormat& format, std::span<int> shifts, const GroupMoments& moments,
+                const Repair& how) {
   const rt::Compensation compensation(moments.own.second(), how.damping);
   if (moments.cross) rows = compensation.retarget(rows, moments.cross->mean());
-  if (choose_scales) formats = compensation.choose_scales(rows, formats, how.scales, cnn::InParallel{});
-  rows = compensation.round(rows, formats, cnn::InParallel{});
-}
-
-/// The exponent with which `format` becomes `scaled`.
-int shift_between(const rt::AnyFormat& format, const rt::AnyFormat& scaled, int near) {
-  for (int distance = 0;; ++distance) {
-    for (const int e : {near - distance, near + distance}) {
-      if (format.can_scale(e) && format.scaled(e) == scaled) return e;
-    }
+  if (!shifts.empty()) {
+    const std::vector<rt::AnyFormat> now = cnn::scaled(format, shifts);
+    const std::vector<int> more = compensation.choose_scales(rows, now, how.scales, cnn::InParallel{});
+    for (std::size_t r = 0; r < shifts.size(); ++r) shifts[r] += more[r];
   }
+  const std::vector<rt::AnyFormat> formats =
+      shifts.empty() ? std::vector(static_cast<std::size_t>(rows.rows()), format) : cnn::scaled(format, shifts);
+  rows = compensation.round(rows, formats, cnn::InParallel{});
 }
 
 template <class Layer>
@@ -75,21 +77,15 @@ void compensate_layer(Layer& layer, const std::vector<GroupMoments>& groups, con
   const auto size = static_cast<std::size_t>(cnn::inputs_of_a_row(layer));
   cnn::Formats& f = layer.formats;
   const auto all = static_cast<std::size_t>(layer.weight.value().shape().N), count = all / groups.size();
-  const bool per_row = !f.weight_shifts.empty();
   std::span<float> weights = layer.weight.edit().values();
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const std::size_t first = g * count;
-    std::vector<rt::AnyFormat> formats(count, *f.weight);
-    if (per_row) formats = cnn::scaled(*f.weight, std::span(f.weight_shifts).subspan(first, count));
     Eigen::Map<rt::WeightRows> map(weights.data() + first * size, static_cast<Eigen::Index>(count),
                                    static_cast<Eigen::Index>(size));
     rt::WeightRows rows = map;
-    round_rows(rows, formats, groups[g], how, per_row);
+    const std::span<int> shifts(f.weight_shifts);
+    round_rows(rows, *f.weight, shifts.empty() ? shifts : shifts.subspan(first, count), groups[g], how);
     map = rows;
-    for (std::size_t r = 0; r < count && per_row; ++r) {
-      int& shift = f.weight_shifts[first + r];
-      shift = shift_between(*f.weight, formats[r], shift);
-    }
   }
 }
 
@@ -167,18 +163,21 @@ struct Reader {
 };
 
 /// Adds the readers of this node's output, whose channels are those of the layer in question from first_channel on;
-/// false where something else reads it than weights, behind what keeps channels apart and scales with them.
-bool add_readers(const cnn::Net& net, int position, int first_channel, std::vector<Reader>& readers) {
+/// false where it is one of those `kept`, or something else reads it than weights, behind what keeps channels apart and
+/// scales with them.
+bool add_readers(const cnn::Net& net, int position, int first_channel, std::span<const std::string> kept,
+                 std::vector<Reader>& readers) {
   bool any = false;
   const auto nodes = net.nodes();
+  const std::string& name = nodes[static_cast<std::size_t>(position)].name;
+  if (std::find(kept.begin(), kept.end(), name) != kept.end()) return false;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const cnn::Node& node = nodes[i];
-    int channel = first_channel;
+    int channel = 0;
     for (const int input : node.inputs) {
-      if (input != position) {
-        channel += input < 0 ? net.input_shape().C : nodes[static_cast<std::size_t>(input)].shape.C;
-        continue;
-      }
+      const int at = channel;  // in what a Concat makes
+      channel += input < 0 ? net.input_shape().C : nodes[static_cast<std::size_t>(input)].shape.C;
+      if (input != position) continue;
       any = true;
       const auto follow = [&]<class L>(const L& layer) {
         if constexpr (std::is_same_v<L, cnn::Convolution>) {
@@ -189,10 +188,10 @@ bool add_readers(const cnn::Net& net, int position, int first_channel, std::vect
           readers.push_back({static_cast<int>(i), first_channel});
           return true;
         } else if constexpr (std::is_same_v<L, cnn::Concat>) {
-          return add_readers(net, static_cast<int>(i), channel, readers);
+          return add_readers(net, static_cast<int>(i), first_channel + at, kept, readers);
         } else if constexpr (std::is_same_v<L, cnn::Relu> || std::is_same_v<L, cnn::Pooling> ||
                              std::is_same_v<L, cnn::Dropout>) {
-          return add_readers(net, static_cast<int>(i), first_channel, readers);
+          return add_readers(net, static_cast<int>(i), first_channel, kept, readers);
         } else {
           return false;
         }
@@ -244,12 +243,13 @@ std::vector<int> positions_of(cnn::Net& net) {
 
 }  // namespace
 
-int equalize(cnn::Net& net, bool per_channel) {
+int equalize(cnn::Net& net, bool per_channel, std::span<const std::string> kept) {
   int changed = 0;
   for (const int position : positions_of(net)) {
     const cnn::Node& node = net.nodes()[static_cast<std::size_t>(position)];
     std::vector<Reader> readers;
-    if (std::holds_alternative<cnn::Deconvolution>(node.layer) || !add_readers(net, position, 0, readers)) continue;
+    if (std::holds_alternative<cnn::Deconvolution>(node.layer) || !add_readers(net, position, 0, kept, readers))
+      continue;
     const auto channels_of = [&](const Reader& r) {
       return net.input_shape(net.nodes()[static_cast<std::size_t>(r.layer)]).C;
     };
@@ -289,7 +289,7 @@ void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair
   net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
     const int position = positions[at++];
     if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
-      if (how.compensate && layer.formats.weight) {
+      if (how.compensate && layer.formats.weight && can_compensate(layer)) {
         const auto groups = observe(layer, position, walk, how.retarget ? &in_float : nullptr, pictures.batches());
         compensate_layer(layer, groups, how);
       }
@@ -319,7 +319,7 @@ void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, st
       trimmed.formats = state.formats;
       trimmed.formats.input.reset();
       if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
-        if (!how.compensate) continue;
+        if (!how.compensate || !can_compensate(layer)) continue;
         if (groups.empty()) groups = observe(trimmed, position, walk, nullptr, pictures.batches());
         compensate_layer(trimmed, groups, how);
       }

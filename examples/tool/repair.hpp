@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "pictures.hpp"
 
 namespace tool {
+
+/// Layers whose weights take more inputs are not compensated: that needs memory for the square of their number.
+inline constexpr cnn::Index most_compensated_inputs = 6000;
 
 struct Repair {
   bool equalize = false, compensate = false, bias = false;
@@ -22,9 +26,10 @@ struct Repair {
 };
 
 /// Scales channels between layers by powers of two, which changes the weights of a net in float, but not what it
-/// computes: such that the weights that read each channel are of one size or, where layers have one scale for all their
-/// weights, as large as those that make it. Returns how many layers have other outputs now.
-int equalize(cnn::Net& net, bool per_channel);
+/// computes, nor the outputs of the layers named in `kept`: such that the weights that read each channel are of one
+/// size or, where layers have one scale for all their weights, as large as those that make it. Returns how many layers
+/// have other outputs now.
+int equalize(cnn::Net& net, bool per_channel, std::span<const std::string> kept);
 
 /// Repairs a net that has formats, layer by layer; each sees the inputs that those before leave. It begins with the
 /// weights of `reference`, the net in float. Weights become numbers of their formats, and where the layer has

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -21,23 +20,6 @@ caffe_files::Accuracy scored(const caffe_files::Model& model) {
     throw std::invalid_argument("the net has no Accuracy layer in the phase TEST; add one that reads its scores");
   }
   return *std::min_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-}
-
-/// Kullback-Leibler, of two vectors of scores that a softmax would make probabilities.
-double divergence(std::span<const float> wanted, std::span<const float> found) {
-  const auto log_sum = [](std::span<const float> x) {
-    const double most = static_cast<double>(*std::max_element(x.begin(), x.end()));
-    double sum = 0;
-    for (const float value : x) sum += std::exp(static_cast<double>(value) - most);
-    return most + std::log(sum);
-  };
-  const double all_wanted = log_sum(wanted), all_found = log_sum(found);
-  double sum = 0;
-  for (std::size_t k = 0; k < wanted.size(); ++k) {
-    const double p = static_cast<double>(wanted[k]) - all_wanted, q = static_cast<double>(found[k]) - all_found;
-    sum += std::exp(p) * (p - q);
-  }
-  return sum;
 }
 
 }  // namespace
@@ -79,28 +61,20 @@ void Trials::set(const std::vector<LayerState>& state) {
 }
 
 void Trials::share(const std::vector<LayerState>& state, std::size_t layer) {
+  if (layer == shared_before_ && state == shared_) return;
   const bool goes_on = walk_ && layer >= shared_before_ &&
                        std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(layer), shared_.begin());
-  set(state);
   shared_ = state;
   shared_before_ = layer;
   if (!goes_on) walk_ = std::make_unique<Walk>(model_.net, pictures_, std::int64_t{256} << 20);
-  for (std::size_t b = 0; b < pictures_.batches(); ++b) {
-    stop_if_interrupted();
-    walk_->cut(positions_[layer], b);
-  }
 }
 
 /// Adds what the last pass scored.
-void Trials::add(const cnn::Batch& batch, Hits& hits) {
+void Trials::add(const cnn::Batch& batch, std::size_t number, Hits& hits) {
   const cnn::Tensor& scores = model_.net.output(accuracy_.input);
-  const std::size_t first = hits.right.size(), classes = static_cast<std::size_t>(scores.shape().image());
   add_hits(scores, batch.labels, accuracy_.top_k, hits.right);
-  if (known_.empty()) float_scores_.insert(float_scores_.end(), scores.values().begin(), scores.values().end());
-  for (std::size_t n = 0; n < batch.labels.size(); ++n) {
-    hits.divergence += divergence(std::span(float_scores_).subspan((first + n) * classes, classes),
-                                  scores.values().subspan(n * classes, classes));
-  }
+  if (known_.empty()) float_scores_.push_back(scores);
+  hits.divergence += divergence_.forward(scores, float_scores_[number]) * static_cast<double>(batch.labels.size());
 }
 
 const Hits& Trials::score(const std::vector<LayerState>& state, const std::string& title) {
@@ -113,6 +87,7 @@ const Hits& Trials::score(const std::vector<LayerState>& state, const std::strin
   if (!title.empty()) progress.emplace(title, pictures_.count());
   Hits hits;
   set(state);
+  if (known_.empty()) float_scores_.clear();
   for (std::size_t b = 0; b < pictures_.batches(); ++b) {
     stop_if_interrupted();
     const cnn::Batch& batch = pictures_.batch(b);
@@ -121,7 +96,7 @@ const Hits& Trials::score(const std::vector<LayerState>& state, const std::strin
     } else {
       model_.net.forward(batch.images);
     }
-    add(batch, hits);
+    add(batch, b, hits);
     if (progress) progress->at(static_cast<std::int64_t>(hits.right.size()));
   }
   hits.divergence /= static_cast<double>(std::max<std::size_t>(hits.right.size(), 1));

@@ -52,15 +52,16 @@ class Trials {
   };
 
   void set(const std::vector<LayerState>& state);
-  void add(const cnn::Batch& batch, Hits& hits);
+  void add(const cnn::Batch& batch, std::size_t number, Hits& hits);
 
   caffe_files::Model& model_;
   Pictures pictures_;
   caffe_files::Accuracy accuracy_{};
   std::vector<int> positions_{};  // of the layers in the net
   std::vector<LayerState> float_{}, now_{};
-  std::deque<Known> known_{};          // references stay good
-  std::vector<float> float_scores_{};  // of the first trial
+  std::deque<Known> known_{};                // references stay good
+  std::vector<cnn::Tensor> float_scores_{};  // of the first trial, for each batch
+  cnn::DivergenceLoss divergence_{};
   std::vector<LayerState> shared_{};
   std::size_t shared_before_ = 0;  // this layer
   std::unique_ptr<Walk> walk_{};   // to that layer; none: nothing is shared

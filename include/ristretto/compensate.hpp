@@ -205,28 +205,29 @@ class Compensation {
     return rounded;
   }
 
-  /// Of each row's format times 2^e, |e| <= reach, the one that leaves the least error after rounding; the format
-  /// itself where the others do not exist.
+  /// For each row the exponent e, |e| <= reach, for which its format times 2^e leaves the least error after rounding;
+  /// of those for which there is such a format.
   template <class Loop = InOrder>
-  std::vector<AnyFormat> choose_scales(const WeightRows& weights, std::span<const AnyFormat> formats, int reach = 2,
-                                       const Loop& loop = {}) const {
+  std::vector<int> choose_scales(const WeightRows& weights, std::span<const AnyFormat> formats, int reach = 2,
+                                 const Loop& loop = {}) const {
     check_columns(weights);
     check_formats(weights, formats);
-    std::vector<AnyFormat> best(formats.begin(), formats.end());
+    std::vector<int> best(formats.size());
     detail::for_blocks(weights.rows(), lanes, loop, [&](Eigen::Index first, Eigen::Index count) {
       std::vector<double> least(static_cast<std::size_t>(count), std::numeric_limits<double>::infinity());
-      std::vector<AnyFormat> tried;
       for (const int e : around_zero(reach)) {
-        tried.clear();
-        for (Eigen::Index r = 0; r < count; ++r) {
-          const AnyFormat& format = formats[static_cast<std::size_t>(first + r)];
-          tried.push_back(format.scaled(format.can_scale(e) ? e : 0));
+        std::vector<int> exponents;
+        std::vector<AnyFormat> tried;
+        for (std::size_t r = 0; r < least.size(); ++r) {
+          const AnyFormat& format = formats[static_cast<std::size_t>(first) + r];
+          exponents.push_back(format.can_scale(e) ? e : 0);
+          tried.push_back(format.scaled(exponents.back()));
         }
         const auto block = round_block(weights, first, count, tried);
         for (std::size_t r = 0; r < least.size(); ++r) {
           if (block.errors[r] >= least[r]) continue;
           least[r] = block.errors[r];
-          best[static_cast<std::size_t>(first) + r] = tried[r];
+          best[static_cast<std::size_t>(first) + r] = exponents[r];
         }
       }
     });

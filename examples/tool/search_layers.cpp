@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// The search by layers, under a cost.
+#include <algorithm>
+#include <ristretto/search.hpp>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "session.hpp"
+
+namespace tool {
+namespace {
+
+namespace rt = ristretto;
+using caffe::QuantizationParameter;
+
+constexpr int activation_width = 8;  // where activations cost nothing
+
+struct OutOfTime {};
+
+class LayerSearch {
+ public:
+  LayerSearch(const QuantizeOptions& options, QuantizeResults& results, Session& session)
+      : options_(options), results_(results), session_(session), layers_(session.layers()) {}
+
+  void run() {
+    session_.prepare(weight_widths_);
+    const auto score = [&](const rt::Assignment<int>& a) {
+      if (options_.time_budget > 0 && session_.seconds() > options_.time_budget && search_.trials.size() > 1) {
+        throw OutOfTime{};
+      }
+      last_ = &trial(widths_of(a));
+      return rt::Worth(last_->accuracy(), last_->divergence);
+    };
+    const auto cost = [&](const rt::Assignment<int>& a) { return cost_of(widths_of(a)); };
+    const auto report = [&](const rt::CostTrial<int>& t) { add(t); };
+    try {
+      rt::search_costs(std::span<const rt::Part<int>>(parts_), score, cost, options_.margin / 100, report, search_);
+    } catch (const OutOfTime&) {
+      fmt::print(stderr, "the time is up: the best so far is taken\n");
+    }
+    choose();
+  }
+
+  /// The cheapest that holds the margin, or the widest; nothing before that was scored.
+  void choose() {
+    if (search_.trials.size() < 2) return;
+    const bool found = search_.assignment.front().has_value();
+    const auto widths = widths_of(found ? search_.assignment : search_.trials[1].assignment);
+    session_.choose(widths, *session_.journal().find(to_string(widths)));
+    results_.alone = results_.chosen;
+  }
+
+ private:
+  /// Those of the weights of each layer, then of its activations.
+  std::vector<rt::Part<int>> parts() const {
+    const bool counts_activations = options_.cost == Cost::bit_operations;
+    std::vector<int> activations{std::max(activation_width, weight_widths_.front())};
+    if (counts_activations) activations = session_.widths(usual_, Trimmed::activations);
+    std::vector<rt::Part<int>> all;
+    for (const LayerStatistics& l : layers_) all.push_back({l.name + " weights", weight_widths_});
+    for (const LayerStatistics& l : layers_) all.push_back({l.name + " activations", activations});
+    return all;
+  }
+
+  std::vector<LayerWidths> widths_of(const rt::Assignment<int>& a) const {
+    std::vector<LayerWidths> widths;
+    for (std::size_t i = 0; i < layers_.size(); ++i) widths.push_back({a[i], a[layers_.size() + i]});
+    return widths;
+  }
+
+  double cost_of(const std::vector<LayerWidths>& widths) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const int w = widths[i].weights.value_or(32), x = widths[i].activations.value_or(32);
+      sum += options_.cost == Cost::bit_operations ? static_cast<double>(layers_[i].multiplies) * w * x
+                                                   : static_cast<double>(layers_[i].weights) * w;
+    }
+    return sum;
+  }
+
+  /// From the journal, or scored and added to it. The net in float is always scored: it tells whether the journal is of
+  /// this one.
+  const Hits& trial(const std::vector<LayerWidths>& widths) {
+    const std::string name = to_string(widths);
+    if (search_.trials.empty()) return *session_.journal().add(name, session_.score_float());
+    if (search_.trials.size() == 1) widest_ = widths;
+    share_before_change(widths);
+    if (const Hits* known = session_.journal().find(name)) return *known;
+    return *session_.journal().add(name, session_.score(widths, "  trial"));
+  }
+
+  /// While layers are tried alone, in order, what lies before them is computed once.
+  void share_before_change(const std::vector<LayerWidths>& widths) {
+    const auto first =
+        static_cast<std::size_t>(std::mismatch(widths.begin(), widths.end(), widest_.begin()).first - widths.begin());
+    if (first < widths.size() && first > 0) session_.share_before(widest_, first);
+  }
+
+  void add(const rt::CostTrial<int>& t) {
+    const Difference loss = session_.row("", {}, *last_).loss;
+    results_.layer_trials.push_back(
+        {widths_of(t.assignment), t.score, last_->divergence, t.cost, loss, t.within_margin});
+    results_.front = rt::pareto_front(std::span<const rt::CostTrial<int>>(search_.trials));
+    if (search_.trials.size() == 1) return;
+    session_.say(t.part ? fmt::format("{} {}bit", parts_[*t.part].name, *t.assignment[*t.part])
+                        : fmt::format("{:.4g} {}", t.cost, name_of(costs(), options_.cost.value_or(Cost::weight_bits))),
+                 *last_);
+  }
+
+  const QuantizeOptions& options_;
+  QuantizeResults& results_;
+  Session& session_;
+  const std::vector<LayerStatistics>& layers_;
+  std::vector<int> usual_{8, 7, 6, 5, 4, 3, 2};
+  std::vector<int> weight_widths_ = session_.widths(
+      options_.rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS ? std::vector{5, 4, 3, 2} : usual_,
+      Trimmed::weights);
+  std::vector<rt::Part<int>> parts_ = parts();
+  rt::CostResult<int> search_{};
+  std::vector<LayerWidths> widest_{};
+  const Hits* last_ = nullptr;  // of the last trial
+};
+
+}  // namespace
+
+void search_layers(const QuantizeOptions& options, QuantizeResults& results, Session& session) {
+  LayerSearch search(options, results, session);
+  try {
+    search.run();
+  } catch (...) {
+    search.choose();
+    throw;
+  }
+}
+
+}  // namespace tool
