@@ -5,7 +5,7 @@
     cmake --workflow --preset release
     RISTRETTO_DATA=FOLDER benchmarks/results.py > docs/results.md
 
-What each command finds is kept in build/results, and what is there is not measured again.
+What each command finds is kept in build/results, and what is there is not measured again: empty it after a change.
 """
 import argparse
 import json
@@ -82,13 +82,16 @@ class Tool:
 
     def run(self, name, arguments):
         """The results of a command; None where it says that there are no such formats."""
-        path = self.folder / f"{name}.json"
-        if not path.exists():
-            done = subprocess.run([self.program, *arguments, f"--json={path}", "--quiet"], capture_output=True, text=True)
+        path, command, new = (self.folder / f"{name}.{kind}" for kind in ("json", "command", "new"))
+        words = "\n".join(map(str, arguments)) + "\n"
+        if not path.exists() or not command.exists() or command.read_text() != words:
+            done = subprocess.run([self.program, *arguments, f"--json={new}", "--quiet"], capture_output=True, text=True)
             if done.returncode == 1 and "there are no formats of these widths" in done.stderr:
-                path.write_text("null")
+                new.write_text("null")
             elif done.returncode not in (0, 3):
                 sys.exit(f"{name}: exit code {done.returncode}\n{done.stderr}")
+            command.write_text(words)
+            new.rename(path)
             print(f"{name}: done", file=sys.stderr, flush=True)
         return json.loads(path.read_text())
 
@@ -227,8 +230,8 @@ def print_search(tool, nets):
 
 
 def repair(results, name):
-    """The difference, and the divergence, of a net after this repair, or of what was rounded to nearest."""
-    rows = [[r for r in result["repairs"] if r["name"] == name] for result in results]
+    """The difference, and the divergence, of a net after this repair; without a name, of the one that was chosen."""
+    rows = [[r for r in result["repairs"] if r["name"] == name] if name else [result["chosen"]] for result in results]
     if not all(rows):
         return "", ""
     found = [(row[0]["difference"], row[0]["standard_error"], result["pictures"]) for row, result in zip(rows, results)]
@@ -260,11 +263,9 @@ def print_combinations(tool, net):
         results = tool.quantize(net, DYNAMIC_MODE, "repaired",
                                 ["--bits=4,4,8", "--ends=8", "--error_margin=100", "--calibration=500", f"--{scale}",
                                  f"--repair={repairs}"], f"{scale}_{repairs.replace(',', '_')}")
-        difference, error, count = pooled([(r["chosen"]["difference"], r["chosen"]["standard_error"], r["pictures"])
-                                           for r in results])
-        divergence = sum(r["chosen"]["divergence"] * r["pictures"] for r in results) / count
-        print_row(scale.replace("_", " "), repairs.replace(",", ", "), points(difference, error), f"{divergence:.4f}",
-                  seconds(results))
+        last = results[0]["repairs"][-1]["name"] if results[0]["repairs"] else None
+        difference, divergence = repair(results, last)
+        print_row(scale.replace("_", " "), repairs.replace(",", ", "), difference, divergence, seconds(results))
 
 
 def print_layers(tool, net):

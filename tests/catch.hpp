@@ -2,7 +2,7 @@
 // Catch2, version 2 or 3, under one name.
 #pragma once
 
-#if __has_include(<catch2/catch_test_macros.hpp>)
+#if defined(RISTRETTO_CATCH2_V3)
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
