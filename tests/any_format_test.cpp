@@ -149,7 +149,7 @@ TEST_CASE("a scaled format trims as the format does, times a power of two") {
       CAPTURE(text, e);
       if (!format.can_scale(e)) {
         CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { (void)format.scaled(e); }),
-                               "exponent is " + std::to_string(e)));
+                               to_string(format) + " times 2^" + std::to_string(e)));
         continue;
       }
       const AnyFormat scaled = format.scaled(e);

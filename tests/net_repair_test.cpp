@@ -133,14 +133,14 @@ TEST_CASE("equalizing knows a layer that is joined twice, and leaves what is kep
   float size = 1;
   for (float& value : net.layer<Convolution>("conv2").weight.edit().values()) value *= size = size < 50 ? 3 * size : 1;
   for (const bool per_channel : {false, true}) {
-    Net equalized = net;
-    CHECK(tool::equalize(equalized, per_channel, {}) == 2);
+    const auto conv1_of = [](Net& n) { return n.layer<Convolution>("conv1").weight.value().values(); };
+    Net equalized = net, left = net;
+    CHECK(tool::equalize(equalized, per_channel, {}) > 0);
     CHECK(distance(equalized, net, pictures) == 0);
-    Net left = net;
+    CHECK(!std::ranges::equal(conv1_of(equalized), conv1_of(net)));
     const std::vector<std::string> kept{"conv1"};
-    CHECK(tool::equalize(left, per_channel, kept) == 1);
-    CHECK(std::ranges::equal(left.layer<Convolution>("conv1").weight.value().values(),
-                             net.layer<Convolution>("conv1").weight.value().values()));
+    tool::equalize(left, per_channel, kept);
+    CHECK(std::ranges::equal(conv1_of(left), conv1_of(net)));
   }
 }
 

@@ -604,7 +604,7 @@ TEST_CASE("where no scale suits, the nearest that there is does") {
     }
   }
   const rt::AnyFormat fixed = rt::DynamicFixedPoint{1, 3};
-  CHECK(rt::choose_rows(std::span(&fixed, 1), x, 3).shifts == std::vector<int>{-1, -123, 99});
+  CHECK(rt::choose_rows(std::span(&fixed, 1), x, 3).shifts == std::vector<int>{0, -123, 99});
   // A format that cannot be scaled competes as it is.
   const std::vector<rt::AnyFormat> both{fixed, rt::BFloat16{}};
   CHECK(rt::choose_scaled(both, range_of({0.5f, 1.015625f, 2, 3})) == both[1]);
