@@ -24,19 +24,25 @@ SEARCH_RULES = ("original", "repaired")
 SETTINGS = (
     ("8 / 8 bits", DYNAMIC_MODE, ["--bits=8,8,8"]),
     ("6 / 8", DYNAMIC_MODE, ["--bits=6,6,8"]),
-    ("5 / 8", DYNAMIC_MODE, ["--bits=5,5,8"]),
     ("4 / 8, first and last layer 8 / 8", DYNAMIC_MODE, ["--bits=4,4,8", "--ends=8"]),
     ("4 / 8", DYNAMIC_MODE, ["--bits=4,4,8"]),
-    ("3 / 8", DYNAMIC_MODE, ["--bits=3,3,8"]),
     ("4 / 4", DYNAMIC_MODE, ["--bits=4,4,4"]),
     ("minifloat, 8 / 8", MINIFLOAT_MODE, ["--bits=8,8,8"]),
     ("powers of two, 4 / 8", POWERS_MODE, ["--bits=4,4,8"]),
 )
-# Every combination of repairs, at 4 / 8 bits with 8 in the first and the last layer.
-COMBINATIONS = [(scale, ",".join(repair) or "none")
-                for scale in ("per_layer", "per_channel")
-                for repair in ((), ("equalize",), ("bias",), ("compensate",), ("equalize", "bias"),
-                               ("equalize", "compensate"), ("compensate", "bias"), ("equalize", "compensate", "bias"))]
+FOUR_BITS = SETTINGS[2][2]
+# What else they can be with FOUR_BITS: title, options.
+ALTERNATIVES = (
+    ("one scale for each layer, rounded to nearest", ["--per_layer", "--repair=none"]),
+    ("one scale for each channel, rounded to nearest", ["--repair=none"]),
+    ("the same, all activations signed", ["--repair=none", "--signed"]),
+    ("one scale for each layer, compensated and corrected", ["--per_layer"]),
+    ("one scale for each channel, channels equalized", ["--repair=equalize"]),
+    ("the same, biases corrected", ["--repair=bias"]),
+    ("the same, weights compensated", ["--repair=compensate"]),
+    ("the same, compensated and corrected: the default", ["--repair=compensate,bias"]),
+    ("the same, equalized, compensated and corrected", ["--repair=all"]),
+)
 PARTS = {
     "CONV weights": "weights of convolutions",
     "FC weights": "weights of FC layers",
@@ -244,33 +250,33 @@ def seconds(results):
     return f"{sum(r['seconds'] for r in results) / len(results):.0f}"
 
 
+def repaired(tool, net, mode, more):
+    """With all pictures of the other set for ranges and repairs."""
+    title = "".join(c if c.isalnum() else "_" for c in "".join(more)).strip("_")
+    return tool.quantize(net, mode, "repaired", [*more, "--error_margin=100", "--calibration=500"], title)
+
+
 def print_repaired(tool, net):
     print_head("weights / activations", "original", "ours, rounded to nearest", "weights compensated", "biases corrected",
                "divergence: nearest", "compensated", "corrected", "seconds")
-    for number, (title, mode, bits) in enumerate(SETTINGS):
-        # The original's minifloats and powers of two have one width for both.
-        original = trial(tool.quantize(net, mode, "original", [*bits, "--error_margin=100"], f"setting{number}"),
+    for title, mode, bits in SETTINGS:
+        original = trial(tool.quantize(net, mode, "original", [*bits, "--error_margin=100"], "".join(bits).strip("-")),
                          "combination")
-        results = tool.quantize(net, mode, "repaired", [*bits, "--error_margin=100", "--calibration=500"],
-                                f"setting{number}")
+        results = repaired(tool, net, mode, bits)
         steps = [repair(results, name) for name in ("rounded to nearest", "weights compensated", "biases corrected")]
         print_row(title, original, *(s[0] for s in steps), *(s[1] for s in steps), seconds(results))
 
 
-def print_combinations(tool, net):
-    print_head("scales", "repairs", "difference", "divergence", "seconds")
-    for scale, repairs in COMBINATIONS:
-        results = tool.quantize(net, DYNAMIC_MODE, "repaired",
-                                ["--bits=4,4,8", "--ends=8", "--error_margin=100", "--calibration=500", f"--{scale}",
-                                 f"--repair={repairs}"], f"{scale}_{repairs.replace(',', '_')}")
+def print_alternatives(tool, net):
+    print_head("", "difference", "divergence", "seconds")
+    for title, options in ALTERNATIVES:
+        results = repaired(tool, net, DYNAMIC_MODE, [*FOUR_BITS, *options])
         last = results[0]["repairs"][-1]["name"] if results[0]["repairs"] else None
-        difference, divergence = repair(results, last)
-        print_row(scale.replace("_", " "), repairs.replace(",", ", "), difference, divergence, seconds(results))
+        print_row(title, *repair(results, last), seconds(results))
 
 
 def print_layers(tool, net):
     print_head("searched and calibrated on", "cost", "bits a weight", "there", "on the other set", "trials", "seconds")
-    scores = []
     for number, (pictures, others) in enumerate(net.sets):
         for cost in ("weight_bits", "bit_operations"):
             stem = f"{net.stem(number)}_layers_{cost}"
@@ -327,11 +333,9 @@ def print_tuned(tool, nets, data, solvers):
         tuned_row(tool, net, bits.replace(",", ", ") + ": ours, repaired", "labels",
                   [(f"{net.stem(0)}_repaired", f"{tool.folder}/{stem}.prototxt", f"{tool.folder}/{stem}.caffemodel",
                     solvers / solver, [f"--data={net.sets[0][0]}", "--training_rounding=nearest"])])
-    tool.quantize(squeezenet, DYNAMIC_MODE, "repaired", ["--bits=4,4,4", "--error_margin=100", "--calibration=500"],
-                  "tuned")
     runs = []
     for number, (_, others) in enumerate(squeezenet.sets):
-        stem = f"{squeezenet.stem(number)}_{DYNAMIC_MODE}_repaired_tuned"
+        stem = f"{squeezenet.stem(number)}_{DYNAMIC_MODE}_repaired_bits_4_4_4"  # of the table above
         teacher = squeezenet.arguments[1].removeprefix("--weights=")
         runs.append((f"{squeezenet.stem(number)}_repaired", f"{tool.folder}/{stem}.prototxt",
                      f"{tool.folder}/{stem}.caffemodel", solvers / "squeezenet_teacher_solver.prototxt",
@@ -363,8 +367,8 @@ def main():
     print_search(tool, nets)
     print(REPAIRED)
     print_repaired(tool, nets[0])
-    print(COMBINED)
-    print_combinations(tool, nets[0])
+    print(ALTERNATIVE)
+    print_alternatives(tool, nets[0])
     print(LAYERS)
     print_layers(tool, nets[0])
     print(TUNED)
@@ -435,11 +439,11 @@ the trimmed net from that of the net in float, the mean over the pictures; it te
 pictures cannot. Seconds: of a whole command for one set, with five scorings.
 """
 
-COMBINED = """
+ALTERNATIVE = """
 ### What brought what
 
-4-bit weights, 8 in the first and the last layer, 8-bit activations: `--bits=4,4,8 --ends=8 --calibration=500` with one scale
-for a layer or one for each channel, and every combination of repairs (`--repair`).
+4-bit weights, 8 in the first and the last layer, 8-bit activations: `--bits=4,4,8 --ends=8 --calibration=500`, each step
+switched on or off.
 """
 
 LAYERS = """
