@@ -299,7 +299,7 @@ def tuned_row(tool, net, title, teaching, runs):
     for number, (stem, model, weights, solver, more) in enumerate(runs):
         pictures, mean = f"--data={net.sets[number][0]}", net.arguments[2:]
         prefix = tool.folder / f"{stem}_tuned"
-        _, reference = tool.test(f"{net.stem(number)}_float", [*net.arguments, pictures, *mean])
+        _, reference = tool.test(f"{net.stem(number)}_float", [*net.arguments, pictures])
         start = tool.test(f"{stem}_start", [f"--model={model}", f"--weights={weights}", pictures, *mean])
         trainings.append(tool.run(f"{stem}_training", [
             "train", f"--solver={solver}", f"--model={model}", f"--weights={weights}", *mean, "--shuffle",
@@ -322,24 +322,27 @@ def print_tuned(tool, nets, data, solvers):
     golden = data / "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt"
     print_head("net", "bits", "taught by", "untrained, %", "difference", "fine-tuned, %", "difference", "iterations",
                "seconds")
-    pictures = f"--data={lenet.sets[0][0]}"
-    weights = lenet.arguments[1].removeprefix("--weights=")
+    def weights_of(net):
+        return net.arguments[1].removeprefix("--weights=")
+
     tuned_row(tool, lenet, "2, 4, 4: the original's formats", "labels",
-              [("lenet_golden", golden, weights, solvers / "lenet_finetune_solver.prototxt", [pictures])])
-    for net, bits, solver in ((lenet, "2,4,4", "lenet_repaired_solver.prototxt"),
-                              (cifar, "4,4,4", "cifar10_full_finetune_solver.prototxt")):
+              [("lenet_golden", golden, weights_of(lenet), solvers / "lenet_finetune_solver.prototxt",
+                [f"--data={lenet.sets[0][0]}"])])
+    for net, bits, solver, teacher in (
+            (lenet, "2,4,4", "lenet_repaired_solver.prototxt", []),
+            (cifar, "4,4,4", "cifar10_full_teacher_solver.prototxt", [f"--teacher={weights_of(cifar)}"])):
         tool.quantize(net, DYNAMIC_MODE, "repaired", [f"--bits={bits}", "--error_margin=100"], "tuned")
         stem = f"{net.stem(0)}_{DYNAMIC_MODE}_repaired_tuned"
-        tuned_row(tool, net, bits.replace(",", ", ") + ": ours, repaired", "labels",
+        tuned_row(tool, net, bits.replace(",", ", ") + ": ours, repaired", "the net in float" if teacher else "labels",
                   [(f"{net.stem(0)}_repaired", f"{tool.folder}/{stem}.prototxt", f"{tool.folder}/{stem}.caffemodel",
-                    solvers / solver, [f"--data={net.sets[0][0]}", "--training_rounding=nearest"])])
+                    solvers / solver, [f"--data={net.sets[0][0]}", "--training_rounding=nearest", *teacher])])
     runs = []
     for number, (_, others) in enumerate(squeezenet.sets):
         stem = f"{squeezenet.stem(number)}_{DYNAMIC_MODE}_repaired_bits_4_4_4"  # of the table above
-        teacher = squeezenet.arguments[1].removeprefix("--weights=")
         runs.append((f"{squeezenet.stem(number)}_repaired", f"{tool.folder}/{stem}.prototxt",
                      f"{tool.folder}/{stem}.caffemodel", solvers / "squeezenet_teacher_solver.prototxt",
-                     [f"--data={others}", "--test_iter=0", f"--teacher={teacher}", "--training_rounding=nearest"]))
+                     [f"--data={others}", "--test_iter=0", f"--teacher={weights_of(squeezenet)}",
+                      "--training_rounding=nearest"]))
     tuned_row(tool, squeezenet, "4, -, 4: ours, repaired", "the net in float", runs)
 
 
@@ -457,10 +460,10 @@ TUNED = """
 ## Fine-tuning
 
 `ristretto train` with shadow weights and trimmed activations, on the training pictures (60,000 of MNIST, 20,000 of
-CIFAR-10, which are all that the data has) or, for SqueezeNet, without labels on the 500 pictures of the set that does not
-score; the solvers are in examples/tool. Weights are rounded stochastically in the first row and to nearest in the others,
-which start from repaired weights. One seed each; the rates and lengths of the first row's were tried on the same test
-pictures, so its last digits flatter.
+CIFAR-10, which are all that the data has) or, for SqueezeNet, on the 500 pictures of the set that does not score; the
+solvers are in examples/tool. The net in float teaches without labels. Weights are rounded stochastically in the first row
+and to nearest in the others, which start from repaired weights. One seed each. The first row's rate and length were tried
+on the test pictures, so its last digits flatter; those of the others on training pictures that were held back.
 """
 
 SPEED = """

@@ -518,20 +518,20 @@ TEST_CASE("the draws of a batch are those of its elements, wherever it begins") 
 #endif
 
 TEST_CASE("rows of a matrix have formats of their own") {
-  const std::vector<rt::AnyFormat> formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3},
-                                           rt::PowerOfTwoOrZero{-3, 0}, rt::UnsignedFixedPoint{1, 4}};
+  const std::vector<rt::AnyFormat> row_formats{rt::DynamicFixedPoint{2, 3}, rt::Minifloat{2, 3},
+                                               rt::PowerOfTwoOrZero{-3, 0}, rt::UnsignedFixedPoint{1, 4}};
   for (const std::size_t length : {1u, 7u, 64u, 301u}) {
     const std::vector<float> x = checks::numbers(4 * length);
     const rt::RoundStochastic<> chance{{.seed = 5, .stream = 6}};
     std::vector<float> nearest(x.size()), drawn = x;
-    rt::trim_rows(x, nearest, formats);
-    rt::trim_rows(drawn, formats, chance, 1000);
+    rt::trim_rows(x, nearest, row_formats);
+    rt::trim_rows(drawn, row_formats, chance, 1000);
     checks::Disagreements found;
     for (std::size_t r = 0; r < 4; ++r) {
       std::vector<float> row(length), drawn_row(length);
       const auto from = std::span(x).subspan(r * length, length);
-      rt::trim(from, row, formats[r]);
-      rt::trim(from, drawn_row, formats[r], chance, 1000 + r * length);
+      rt::trim(from, row, row_formats[r]);
+      rt::trim(from, drawn_row, row_formats[r], chance, 1000 + r * length);
       for (std::size_t k = 0; k < length; ++k) {
         found.compare("nearest", from[k], nearest[r * length + k], row[k]);
         found.compare("stochastic", from[k], drawn[r * length + k], drawn_row[k]);
@@ -541,19 +541,19 @@ TEST_CASE("rows of a matrix have formats of their own") {
   }
   const std::vector<double> doubles{0.3, 1.7, -0.3, 2.2, 0.3, 1.7, 0.3, 1.7};
   std::vector<double> trimmed = doubles;
-  rt::trim_rows(trimmed, formats);
+  rt::trim_rows(trimmed, row_formats);
   for (std::size_t k = 0; k < doubles.size(); ++k) {
-    CHECK(trimmed[k] == formats[k / 2].visit([&](const auto& f) { return rt::Trimmer{f}(doubles[k]); }));
+    CHECK(trimmed[k] == row_formats[k / 2].visit([&](const auto& f) { return rt::Trimmer{f}(doubles[k]); }));
   }
   std::vector<float> none, seven(7);
   rt::trim_rows(none, std::span<const rt::AnyFormat>());
-  rt::trim_rows(none, formats);
+  rt::trim_rows(none, row_formats);
   const auto refusal = [&](std::vector<float>& x, std::span<const rt::AnyFormat> f) {
     return checks::message_of<std::invalid_argument>([&] { rt::trim_rows(x, f); });
   };
-  CHECK(checks::contains(refusal(seven, formats), "7 elements and 4 formats"));
-  CHECK(checks::contains(refusal(seven, {}), "7 elements and 0 formats"));
+  CHECK(checks::contains(refusal(seven, row_formats), "7 elements and 4 row_formats"));
+  CHECK(checks::contains(refusal(seven, {}), "7 elements and 0 row_formats"));
   std::vector<float> eight(8);
-  CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { rt::trim_rows(eight, seven, formats); }),
+  CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { rt::trim_rows(eight, seven, row_formats); }),
                          "equal sizes"));
 }
