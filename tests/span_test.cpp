@@ -551,8 +551,8 @@ TEST_CASE("rows of a matrix have formats of their own") {
   const auto refusal = [&](std::vector<float>& x, std::span<const rt::AnyFormat> f) {
     return checks::message_of<std::invalid_argument>([&] { rt::trim_rows(x, f); });
   };
-  CHECK(checks::contains(refusal(seven, row_formats), "7 elements and 4 row_formats"));
-  CHECK(checks::contains(refusal(seven, {}), "7 elements and 0 row_formats"));
+  CHECK(checks::contains(refusal(seven, row_formats), "7 elements and 4 formats"));
+  CHECK(checks::contains(refusal(seven, {}), "7 elements and 0 formats"));
   std::vector<float> eight(8);
   CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { rt::trim_rows(eight, seven, row_formats); }),
                          "equal sizes"));
