@@ -250,18 +250,21 @@ def seconds(results):
     return f"{sum(r['seconds'] for r in results) / len(results):.0f}"
 
 
+def titled(more):
+    """A name for files, from options."""
+    return "".join(c if c.isalnum() else "_" for c in "".join(more)).strip("_")
+
+
 def repaired(tool, net, mode, more):
     """With all pictures of the other set for ranges and repairs."""
-    title = "".join(c if c.isalnum() else "_" for c in "".join(more)).strip("_")
-    return tool.quantize(net, mode, "repaired", [*more, "--error_margin=100", "--calibration=500"], title)
+    return tool.quantize(net, mode, "repaired", [*more, "--error_margin=100", "--calibration=500"], titled(more))
 
 
 def print_repaired(tool, net):
     print_head("weights / activations", "original", "ours, rounded to nearest", "weights compensated", "biases corrected",
                "divergence: nearest", "compensated", "corrected", "seconds")
     for title, mode, bits in SETTINGS:
-        original = trial(tool.quantize(net, mode, "original", [*bits, "--error_margin=100"], "".join(bits).strip("-")),
-                         "combination")
+        original = trial(tool.quantize(net, mode, "original", [*bits, "--error_margin=100"], titled(bits)), "combination")
         results = repaired(tool, net, mode, bits)
         steps = [repair(results, name) for name in ("rounded to nearest", "weights compensated", "biases corrected")]
         print_row(title, original, *(s[0] for s in steps), *(s[1] for s in steps), seconds(results))
