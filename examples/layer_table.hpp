@@ -56,12 +56,12 @@ LayerRow describe(const std::string& name, const Layer& layer, const cnn::Format
   row.bytes = static_cast<double>(weight.size() * bits(f.weight) + bias.size() * bits(f.bias)) / 8;
   if (f.weight) {
     const cnn::Tensor found = trimmed(repaired ? *repaired : weight, f);
-    const std::size_t rows = std::max<std::size_t>(f.weight_shifts.size(), 1), length = weight.values().size() / rows;
+    const auto formats = f.weight_shifts.empty() ? std::vector{*f.weight} : cnn::scaled(*f.weight, f.weight_shifts);
+    const std::size_t rows = formats.size(), length = weight.values().size() / rows;
     rt::Measurement m;
     for (std::size_t r = 0; r < rows; ++r) {
-      const rt::AnyFormat format = f.weight_shifts.empty() ? *f.weight : f.weight->scaled(f.weight_shifts[r]);
-      m.merge(
-          rt::measure(weight.values().subspan(r * length, length), found.values().subspan(r * length, length), format));
+      m.merge(rt::measure(weight.values().subspan(r * length, length), found.values().subspan(r * length, length),
+                          formats[r]));
     }
     row.weight_sqnr_db = m.sqnr_db();
     row.saturated_weight = m.saturated_share();

@@ -60,10 +60,6 @@ void check_labels(std::string_view name, Shape logits, std::span<const int> labe
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// The softmax of C numbers, and the logarithm of the sum of their exponentials.
 double softmax(const float* x, float* p, Index C) {
   const float largest = *std::max_element(x, x + C);

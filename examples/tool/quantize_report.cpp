@@ -122,39 +122,37 @@ ordered_json to_json(const Widths& w) {
   return {{"conv_weights", number(w.conv)}, {"fc_weights", number(w.fc)}, {"activations", number(w.activations)}};
 }
 
+/// Adds what a TrialRow, a RepairRow or a LayerTrial scored.
+template <class Row>
+ordered_json with_scores(ordered_json out, const Row& row) {
+  out["accuracy"] = row.score;
+  out["difference"] = row.loss.value;
+  out["standard_error"] = row.loss.standard_error;
+  out["divergence"] = row.divergence;
+  return out;
+}
+
 ordered_json to_json(const TrialRow& t) {
-  return {{"part", t.part.empty() ? "float" : t.part},
-          {"widths", to_json(t.widths)},
-          {"accuracy", t.score},
-          {"difference", t.loss.value},
-          {"standard_error", t.loss.standard_error},
-          {"divergence", t.divergence},
-          {"within_margin", t.within_margin}};
+  auto out = with_scores({{"part", t.part.empty() ? "float" : t.part}, {"widths", to_json(t.widths)}}, t);
+  out["within_margin"] = t.within_margin;
+  return out;
 }
 
 ordered_json to_json(const RepairRow& row) {
-  return {{"name", row.name},
-          {"accuracy", row.score},
-          {"difference", row.loss.value},
-          {"standard_error", row.loss.standard_error},
-          {"divergence", row.divergence},
-          {"seconds", row.seconds}};
+  auto out = with_scores({{"name", row.name}}, row);
+  out["seconds"] = row.seconds;
+  return out;
 }
 
 ordered_json to_json(const LayerTrial& t) {
   ordered_json weights = ordered_json::array(), activations = ordered_json::array();
   for (const LayerWidths& w : t.widths) {
-    weights.push_back(w.weights.value_or(32));
-    activations.push_back(w.activations.value_or(32));
+    weights.push_back(bits(w.weights));
+    activations.push_back(bits(w.activations));
   }
-  return {{"weights", weights},
-          {"activations", activations},
-          {"accuracy", t.score},
-          {"divergence", t.divergence},
-          {"cost", t.cost},
-          {"difference", t.loss.value},
-          {"standard_error", t.loss.standard_error},
-          {"within_margin", t.within_margin}};
+  auto out = with_scores({{"weights", weights}, {"activations", activations}, {"cost", t.cost}}, t);
+  out["within_margin"] = t.within_margin;
+  return out;
 }
 
 ordered_json to_json(const LayerResult& l) {

@@ -235,12 +235,6 @@ std::vector<float> sizes_of_rows(Layer& layer) {
   return {sizes.begin(), sizes.end()};
 }
 
-std::vector<int> positions_of(cnn::Net& net) {
-  std::vector<int> positions;
-  net.each_trimmed([&](cnn::Node& node, auto&) { positions.push_back(static_cast<int>(&node - net.nodes().data())); });
-  return positions;
-}
-
 }  // namespace
 
 int equalize(cnn::Net& net, bool per_channel, std::span<const std::string> kept) {
@@ -336,6 +330,12 @@ void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, st
     }
     if (progress) progress->at(static_cast<std::int64_t>(at));
   });
+}
+
+std::vector<int> positions_of(cnn::Net& net) {
+  std::vector<int> positions;
+  net.each_trimmed([&](cnn::Node& node, auto&) { positions.push_back(static_cast<int>(&node - net.nodes().data())); });
+  return positions;
 }
 
 std::vector<LayerState> states_of(cnn::Net& net) {

@@ -37,6 +37,9 @@ int equalize(cnn::Net& net, bool per_channel, std::span<const std::string> kept)
 /// Throws Interrupted.
 void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair& how, const std::string& title);
 
+/// Where the layers with weights are in the net.
+std::vector<int> positions_of(cnn::Net& net);
+
 /// The weights and biases of a layer.
 struct LayerValues {
   cnn::Tensor weight{}, bias{};

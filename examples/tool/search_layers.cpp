@@ -98,9 +98,8 @@ class LayerSearch {
   }
 
   void add(const rt::CostTrial<int>& t) {
-    const Difference loss = session_.row("", {}, *last_).loss;
     results_.layer_trials.push_back(
-        {widths_of(t.assignment), t.score, last_->divergence, t.cost, loss, t.within_margin});
+        {widths_of(t.assignment), t.score, last_->divergence, t.cost, session_.loss(*last_), t.within_margin});
     results_.front = rt::pareto_front(std::span<const rt::CostTrial<int>>(search_.trials));
     if (search_.trials.size() == 1) return;
     session_.say(t.part ? fmt::format("{} {}bit", parts_[*t.part].name, *t.assignment[*t.part])

@@ -172,22 +172,24 @@ void Session::share_convolutions() {
 }
 
 bool Session::holds(const Hits& hits) const {
-  return hits.accuracy() >= *results_.baseline - options_.margin / 100 - 1e-12;
+  return ristretto::within_margin(hits.accuracy(), *results_.baseline, options_.margin / 100);
 }
+
+Difference Session::loss(const Hits& hits) const { return difference(hits, *float_); }
 
 TrialRow Session::row(const std::string& part, const Widths& widths, const Hits& hits) const {
   return {.part = part,
           .widths = widths,
           .score = hits.accuracy(),
-          .loss = difference(hits, *float_),
+          .loss = loss(hits),
           .divergence = hits.divergence,
           .within_margin = holds(hits)};
 }
 
 void Session::say(const std::string& what, const Hits& hits) const {
-  const Difference loss = difference(hits, *float_);
+  const Difference lost = loss(hits);
   fmt::print(stderr, "{}  {} {:.4f}  ({:+.2f} +- {:.2f} points)  {}\n", what, results_.score_name, hits.accuracy(),
-             100 * loss.value, 100 * loss.standard_error, holds(hits) ? "ok" : "below the margin");
+             100 * lost.value, 100 * lost.standard_error, holds(hits) ? "ok" : "below the margin");
 }
 
 // ---- What is chosen ----
@@ -205,7 +207,7 @@ void Session::take(const Hits& hits, std::vector<LayerState> state) {
 
 const Hits& Session::judge(const std::string& name, const std::vector<LayerState>& state, double seconds) {
   const Hits& hits = trials_->score(state, title("  " + name));
-  results_.repairs.push_back({name, hits.accuracy(), difference(hits, *float_), hits.divergence, seconds});
+  results_.repairs.push_back({name, hits.accuracy(), loss(hits), hits.divergence, seconds});
   fmt::print(stderr, "{}  {} {:.4f}  divergence {:.4f}\n", name, results_.score_name, hits.accuracy(), hits.divergence);
   return hits;
 }

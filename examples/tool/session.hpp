@@ -41,7 +41,8 @@ class Session {
   /// That trials of fully connected layers alone have the others in float.
   void share_convolutions();
 
-  /// What a trial found; and the line on stderr that says so.
+  /// What a trial lost from float; what it found; and the line on stderr that says so.
+  Difference loss(const Hits& hits) const;
   TrialRow row(const std::string& part, const Widths& widths, const Hits& hits) const;
   void say(const std::string& what, const Hits& hits) const;
 

@@ -41,10 +41,13 @@ Difference difference(const Hits& a, const Hits& b) {
 }
 
 Trials::Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part)
-    : model_(model), pictures_(source, part), accuracy_(scored(model)), float_(states_of(model.net)), now_(float_) {
+    : model_(model),
+      pictures_(source, part),
+      accuracy_(scored(model)),
+      positions_(positions_of(model.net)),
+      float_(states_of(model.net)),
+      now_(float_) {
   model_.net.keep_outputs(accuracy_.input != model_.net.nodes().back().name);
-  model_.net.each_trimmed(
-      [&](cnn::Node& node, auto&) { positions_.push_back(static_cast<int>(&node - model_.net.nodes().data())); });
 }
 
 void Trials::set(const std::vector<LayerState>& state) {

@@ -57,7 +57,7 @@ class Trials {
   caffe_files::Model& model_;
   Pictures pictures_;
   caffe_files::Accuracy accuracy_{};
-  std::vector<int> positions_{};  // of the layers in the net
+  std::vector<int> positions_;  // of the layers in the net
   std::vector<LayerState> float_{}, now_{};
   std::deque<Known> known_{};                // references stay good
   std::vector<cnn::Tensor> float_scores_{};  // of the first trial, for each batch

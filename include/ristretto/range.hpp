@@ -368,6 +368,22 @@ F least_squares(const std::vector<F>& formats, std::size_t start, const Range& r
   return formats[best];
 }
 
+inline void check_share(const std::string& function, const Choice& choice) {
+  if (choice.share > 0 && choice.share <= 1) return;
+  throw std::invalid_argument(function + ": the share of values to cover is " + std::to_string(choice.share) +
+                              "; choose one in (0, 1]");
+}
+
+/// The ends, as far as the largest of the values that are to be covered.
+inline MinMax clipped(const MinMax& ends, float largest) {
+  const float clip = largest > 0 ? largest : ends.max_abs();  // also where nearly all values are zero
+  return {std::max(ends.min, -clip), std::min(ends.max, clip)};
+}
+inline MinMax ends_to_cover(const Range& range, const Choice& choice) {
+  const bool clips = choice.rule == RangeRule::percentile;
+  return clipped({range.min(), range.max()}, clips ? range.magnitude_quantile(choice.share) : range.max_abs());
+}
+
 }  // namespace detail
 
 /// The format of family F (a run-time format such as DynamicFixedPoint<>) with `bits` bits that suits the range.
@@ -389,20 +405,15 @@ F choose(int bits, const Range& range, const Choice& choice = {}) {
   if (range.count() == 0) {
     throw std::invalid_argument("ristretto::choose: the range for " + at_width + " is empty; observe values first");
   }
-  if (!(choice.share > 0 && choice.share <= 1)) {
-    throw std::invalid_argument("ristretto::choose: the share of values to cover is " + std::to_string(choice.share) +
-                                "; choose one in (0, 1]");
-  }
+  detail::check_share("ristretto::choose", choice);
   const std::vector<F> formats = Family::of_width(bits);
   if (formats.empty())
     throw std::invalid_argument("ristretto::choose: there is no " + at_width + "; choose another width");
   if (range.max_abs() == 0) return formats[detail::finest_that_covers(formats, -1.0f, 1.0f)];
   if (choice.rule == RangeRule::ristretto2016) return Family::original(bits, range, choice.role);
 
-  const float quantile = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : 0.0f;
-  const float clip = quantile > 0 ? quantile : range.max_abs();  // also where nearly all values are zero
-  const std::size_t covering =
-      detail::finest_that_covers(formats, std::max(range.min(), -clip), std::min(range.max(), clip));
+  const MinMax ends = detail::ends_to_cover(range, choice);
+  const std::size_t covering = detail::finest_that_covers(formats, ends.min, ends.max);
   return choice.rule == RangeRule::min_mse ? detail::least_squares<Arch>(formats, covering, range) : formats[covering];
 }
 
@@ -459,10 +470,7 @@ class ScaledShapes {
     if (choice.rule == RangeRule::ristretto2016) {
       throw std::invalid_argument(function + ": the rule ristretto2016 scales no formats; choose another");
     }
-    if (!(choice.share > 0 && choice.share <= 1)) {
-      throw std::invalid_argument(function + ": the share of values to cover is " + std::to_string(choice.share) +
-                                  "; choose one in (0, 1]");
-    }
+    check_share(function, choice);
     for (const AnyFormat& shape : shapes) tried_.push_back({shape, {}});
   }
 
@@ -489,9 +497,8 @@ class ScaledShapes {
   std::vector<RowFormats> tried_{};
 };
 
-/// The ends of what is to be covered: of all, or of the share of the smallest.
 template <class Arch>
-MinMax ends_of_row(std::span<const float> row, const Choice& choice) {
+MinMax ends_to_cover(std::span<const float> row, const Choice& choice) {
   const MinMax ends = min_max<Arch>(row);
   if (choice.rule != RangeRule::percentile) return ends;
   std::vector<float> sizes(row.size());
@@ -499,8 +506,7 @@ MinMax ends_of_row(std::span<const float> row, const Choice& choice) {
   const auto last =
       sizes.begin() + static_cast<std::ptrdiff_t>(std::ceil(choice.share * static_cast<double>(row.size()))) - 1;
   std::nth_element(sizes.begin(), last, sizes.end());
-  const float clip = *last > 0 ? *last : ends.max_abs();
-  return {std::max(ends.min, -clip), std::min(ends.max, clip)};
+  return clipped(ends, *last);
 }
 
 }  // namespace detail
@@ -516,9 +522,7 @@ AnyFormat choose_scaled(std::span<const AnyFormat> shapes, const Range& range, c
         "ristretto::choose_scaled: " + std::to_string(range.count()) + " finite values were observed, and " +
         std::to_string(range.nan_count() + range.infinite_count()) + " others; observe finite values only, and some");
   }
-  const float quantile = choice.rule == RangeRule::percentile ? range.magnitude_quantile(choice.share) : 0.0f;
-  const float clip = quantile > 0 ? quantile : range.max_abs();
-  scaled.add_row(detail::sample(range), {std::max(range.min(), -clip), std::min(range.max(), clip)});
+  scaled.add_row(detail::sample(range), detail::ends_to_cover(range, choice));
   const RowFormats best = std::move(scaled).best();
   return best.format.scaled(best.shifts.front());
 }
@@ -542,7 +546,7 @@ RowFormats choose_rows(std::span<const AnyFormat> shapes, std::span<const float>
     const std::span<const float> row = x.subspan(k, length);
     detail::Sample sample;
     for (const float value : row) sample.add(value, 1);
-    scaled.add_row(sample, detail::ends_of_row<Arch>(row, choice));
+    scaled.add_row(sample, detail::ends_to_cover<Arch>(row, choice));
   }
   return std::move(scaled).best();
 }

@@ -64,12 +64,12 @@ void check_search(const char* name, std::span<const Part<Candidate>> parts, doub
   }
 }
 
-/// A loss of just the margin is within it, as decimals go.
-inline bool holds(double score, double baseline, double margin) {
+}  // namespace detail
+
+/// Whether the score is the baseline less the margin or more; a loss of just the margin is within it, as decimals go.
+inline bool within_margin(double score, double baseline, double margin) {
   return score >= baseline - margin - 1e-12 * std::abs(baseline);
 }
-
-}  // namespace detail
 
 /// Narrows parts while the score stays at or above the baseline less `margin` (in the units of the score).
 ///
@@ -91,7 +91,7 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
     const double value = score(assignment);
     if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
     if (result.trials.empty()) result.baseline = result.score = value;
-    result.trials.push_back({assignment, part, value, detail::holds(value, result.baseline, margin)});
+    result.trials.push_back({assignment, part, value, ristretto::within_margin(value, result.baseline, margin)});
     report(result.trials.back());
     return result.trials.back();
   };
@@ -258,7 +258,7 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
       result.baseline = result.score = trial.score;
       result.cost = trial.cost;
     }
-    trial.within_margin = detail::holds(trial.score, result.baseline, margin);
+    trial.within_margin = ristretto::within_margin(trial.score, result.baseline, margin);
     result.trials.push_back(trial);
     if (trial.within_margin && trial.cost < result.cost) {
       result.assignment = trial.assignment;
