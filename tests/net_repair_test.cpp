@@ -144,6 +144,23 @@ TEST_CASE("equalizing knows a layer that is joined twice, and leaves what is kep
   }
 }
 
+TEST_CASE("the relu behind a layer may come after max pooling, and nothing else reads the layer") {
+  const auto found = [](cnn::Layer between, bool has_other_reader) {
+    Net net(image);
+    const int conv = net.add("conv", Convolution{.filters = 4, .kernel = {3, 3}});
+    if (!std::holds_alternative<Relu>(between)) net.add("between", std::move(between));
+    net.add("relu", Relu{});
+    if (has_other_reader) net.add("other", Convolution{.filters = 4, .kernel = {3, 3}}, {"conv"});
+    return tool::relu_behind(net, conv) != nullptr;
+  };
+  CHECK(found(Relu{}, false));
+  CHECK(found(Pooling{}, false));
+  CHECK(!found(Pooling{.method = Pooling::Method::average}, false));
+  CHECK(!found(Lrn{}, false));
+  CHECK(!found(Relu{}, true));
+  CHECK(!found(Pooling{}, true));
+}
+
 TEST_CASE("repairs bring a trimmed net closer to the one in float, each of them") {
   auto source = made_pictures();
   tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
@@ -176,7 +193,7 @@ TEST_CASE("repairs bring a trimmed net closer to the one in float, each of them"
 
 TEST_CASE("repairs have the same bits for any number of threads and memory") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
+  tool::Pictures pictures(source, {.count = 12, .batch_size = 8});
   const int all = workers();
   const auto repaired = [&](int threads) {
     set_workers(threads);
@@ -202,7 +219,7 @@ TEST_CASE("repairs have the same bits for any number of threads and memory") {
 
 TEST_CASE("layers that are repaired alone are those of a net whose other layers stay in float") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
+  tool::Pictures pictures(source, {.count = 12, .batch_size = 8});
   Net reference = small_net(), trimmed = reference;
   set_formats(trimmed, 3);
   std::vector<std::vector<tool::LayerState>> all;

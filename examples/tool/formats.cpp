@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "progress.hpp"
+#include "repair.hpp"
 
 namespace tool {
 namespace {
@@ -132,20 +133,18 @@ std::vector<LayerStatistics> describe(caffe_files::Model& model) {
   return layers;
 }
 
-/// Whether the layer's only reader is a ReLU that keeps nothing below 0, in place as Caffe's blobs go.
-bool has_relu_in_place(const caffe_files::Model& model, int position) {
-  const auto nodes = model.net.nodes();
-  const cnn::Node* reader = nullptr;
-  for (const cnn::Node& node : nodes) {
-    if (std::find(node.inputs.begin(), node.inputs.end(), position) == node.inputs.end()) continue;
-    if (reader) return false;
-    reader = &node;
-  }
-  const auto* relu = reader ? std::get_if<cnn::Relu>(&reader->layer) : nullptr;
+/// Whether what is below 0 in a layer's output becomes 0 anyway. By the original's rule, where it is 0 already in the
+/// blob that the original looks at: where the ReLU works in place.
+bool is_output_rectified(const caffe_files::Model& model, int position, const Rule& rule) {
+  const cnn::Relu* relu = relu_behind(model.net, position);
   if (!relu || relu->negative_slope != 0) return false;
+  if (!rule.is_original()) return true;
   const auto& layers = model.description.layer();
-  const auto at = std::find_if(layers.begin(), layers.end(), [&](const auto& l) { return l.name() == reader->name; });
-  return at != layers.end() && at->bottom(0) == at->top(0);
+  const std::string& name = model.net.nodes()[static_cast<std::size_t>(position)].name;
+  const auto at = std::find_if(layers.begin(), layers.end(), [&](const auto& l) { return l.name() == name; });
+  return at != layers.end() && std::any_of(at, layers.end(), [&](const auto& l) {
+           return l.type() == "ReLU" && l.bottom(0) == at->top(0) && l.top(0) == at->top(0);
+         });
 }
 
 }  // namespace
@@ -164,7 +163,8 @@ const std::map<std::string, cnn::Ties>& tie_rules() {
   return rules;
 }
 
-std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const std::string& title) {
+std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const Rule& rule,
+                                     const std::string& title) {
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, pictures.count());
   std::vector<cnn::LayerRanges> ranges;
@@ -180,7 +180,7 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
   for (std::size_t i = 0; i < layers.size(); ++i) {
     layers[i].ranges = std::move(ranges.at(i));
     rt::Range& out = layers[i].ranges.output;
-    if (has_relu_in_place(model, layers[i].position)) out = positive_part(out);
+    if (is_output_rectified(model, layers[i].position, rule)) out = positive_part(out);
   }
   return layers;
 }

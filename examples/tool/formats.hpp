@@ -46,11 +46,12 @@ struct LayerStatistics {
   long long weights = 0, biases = 0, multiplies = 0;  // multiplies: for one image
   std::vector<float> values{};                        // of the weights
   std::size_t rows = 0;       // output channels one after the other in the weights; 0: they lie otherwise
-  cnn::LayerRanges ranges{};  // of the output: after the ReLU in place, if one follows
+  cnn::LayerRanges ranges{};  // of the output: what a ReLU that follows leaves of it
 };
 
 /// What the layers of the net, in float, meet in these pictures.
-std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const std::string& title);
+std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const Rule& rule,
+                                     const std::string& title);
 
 /// Gives layers whose outputs are joined by a Concat, directly or behind their Relu, one range for all of these, so
 /// that at one width they have one format.

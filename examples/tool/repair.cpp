@@ -89,18 +89,6 @@ void compensate_layer(Layer& layer, const std::vector<GroupMoments>& groups, con
   }
 }
 
-/// The Relu that alone reads this layer.
-const cnn::Relu* relu_behind(const cnn::Net& net, int position) {
-  const cnn::Relu* found = nullptr;
-  for (const cnn::Node& node : net.nodes()) {
-    if (std::find(node.inputs.begin(), node.inputs.end(), position) == node.inputs.end()) continue;
-    const auto* relu = std::get_if<cnn::Relu>(&node.layer);
-    if (!relu || found) return nullptr;
-    found = relu;
-  }
-  return found;
-}
-
 /// f(channel, values before the activation, values wanted behind it), in order for each channel.
 template <class F>
 void each_channel(const cnn::Tensor& before, const cnn::Tensor& wanted, F f) {
@@ -330,6 +318,22 @@ void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, st
     }
     if (progress) progress->at(static_cast<std::int64_t>(at));
   });
+}
+
+const cnn::Relu* relu_behind(const cnn::Net& net, int position) {
+  const auto nodes = net.nodes();
+  int reader = -1;
+  for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {
+    const std::vector<int>& inputs = nodes[static_cast<std::size_t>(i)].inputs;
+    if (std::find(inputs.begin(), inputs.end(), position) == inputs.end()) continue;
+    if (reader >= 0) return nullptr;
+    reader = i;
+  }
+  if (reader < 0) return nullptr;
+  const cnn::Layer& layer = nodes[static_cast<std::size_t>(reader)].layer;
+  const auto* pooling = std::get_if<cnn::Pooling>(&layer);
+  if (pooling && pooling->method == cnn::Pooling::Method::max) return relu_behind(net, reader);
+  return std::get_if<cnn::Relu>(&layer);
 }
 
 std::vector<int> positions_of(cnn::Net& net) {

@@ -40,6 +40,10 @@ void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair
 /// Where the layers with weights are in the net.
 std::vector<int> positions_of(cnn::Net& net);
 
+/// The Relu that reads what this layer computes, directly or behind max pooling, which may as well come after it; null
+/// where something else reads it, too.
+const cnn::Relu* relu_behind(const cnn::Net& net, int position);
+
 /// The weights and biases of a layer.
 struct LayerValues {
   cnn::Tensor weight{}, bias{};

@@ -94,7 +94,7 @@ std::string Session::journal_title() const {
 }
 
 std::vector<LayerStatistics> Session::observe_layers(const std::string& what) {
-  auto layers = observe(model_, calibration_, title(what));
+  auto layers = observe(model_, calibration_, options_.rule, title(what));
   if (!options_.rule.is_original()) share_ranges_of_concats(model_.net, layers);
   return layers;
 }
