@@ -401,9 +401,10 @@ pictures of MNIST with ranges from 640 for training, cifar10_full the 10,000 of 
 with ranges from 1000 for training.
 
 "original" is `--ranges=ristretto2016`: the rules, ties and signed activations of 2016. "ours" are our formats with
-`--repair=none`: least squared error, a scale for each output channel of the weights (all scales are powers of two), ties to
-even, unsigned where nothing is negative, biases with 16 bits or more. "repaired" is the default, with compensated rounding
-and corrected biases. Nothing is trained unless said.
+`--repair=none`: least squared error (for the scores that end a net, the least divergence of their softmax), a scale for
+each output channel of the weights (all scales are powers of two), ties to even, unsigned where nothing is negative, biases
+with 16 bits or more. "repaired" is the default, with compensated rounding and corrected biases. Nothing is trained
+unless said.
 """
 
 DYNAMIC = """

@@ -1067,9 +1067,9 @@ TEST_CASE("an input shared by two layers is trimmed for each alone") {
   CHECK(same_bits(net.output("c"), c));
 }
 
-TEST_CASE("no gradient comes back from an output at an end of its format, whatever follows it") {
+TEST_CASE("no gradient pushes an output at an end of its format further out, whatever follows it") {
   // x = 1, output of the product w in fixed:2,6 with the upper end 1.984375
-  const auto gradient = [](float w, const char* format, bool drop) {
+  const auto gradient = [](float w, const char* format, float from_above, bool drop = false) {
     Net net({1, 1, 1, 1});
     net.add("ip", InnerProduct{.outputs = 1, .has_bias = false});
     if (drop) net.add("drop", Dropout{.ratio = 0.5f});
@@ -1079,17 +1079,22 @@ TEST_CASE("no gradient comes back from an output at an end of its format, whatev
     float sum = 0;
     for (std::uint32_t step = 0; step < 64; ++step) {
       net.forward(Tensor({1, 1, 1, 1}, 1.0f), {.training = true, .seed = 1, .step = step});
-      net.backward(Tensor({1, 1, 1, 1}, 1.0f));
+      net.backward(Tensor({1, 1, 1, 1}, from_above));
       sum += ip.weight.gradient[0] / 64;
     }
     return sum;
   };
-  CHECK(gradient(1.2f, "fixed:2,6", false) == 1);
-  CHECK(gradient(1.2f, "fixed:2,6", true) > 0.5f);  // dropout keeps half of the steps and doubles them
-  CHECK(gradient(2.5f, "fixed:2,6", false) == 0);
-  CHECK(gradient(2.5f, "fixed:2,6", true) == 0);
-  CHECK(gradient(-2.5f, "fixed:2,6", false) == 0);
-  CHECK(gradient(0.001f, "ufixed:2,2", false) == 1);  // rounds to 0, which is no end to stop at
+  for (const float g : {-1.0f, 1.0f}) {  // descent goes up with -1, down with 1
+    CHECK(gradient(1.2f, "fixed:2,6", g) == g);
+    CHECK(gradient(1.2f, "fixed:2,6", g, true) / g > 0.5f);  // dropout keeps half of the steps and doubles them
+  }
+  CHECK(gradient(2.5f, "fixed:2,6", -1) == 0);
+  CHECK(gradient(2.5f, "fixed:2,6", -1, true) == 0);
+  CHECK(gradient(2.5f, "fixed:2,6", 1) == 1);
+  CHECK(gradient(-2.5f, "fixed:2,6", 1) == 0);
+  CHECK(gradient(-2.5f, "fixed:2,6", -1) == -1);
+  CHECK(gradient(-3, "ufixed:2,2", 1) == 0);
+  CHECK(gradient(-3, "ufixed:2,2", -1) == -1);
 }
 
 TEST_CASE("observation sees inputs, parameters and outputs") {

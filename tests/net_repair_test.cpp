@@ -14,6 +14,7 @@
 #include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
+#include "formats.hpp"
 #include "journal.hpp"
 #include "parallel.hpp"
 #include "pictures.hpp"
@@ -159,6 +160,42 @@ TEST_CASE("the relu behind a layer may come after max pooling, and nothing else 
   CHECK(!found(Lrn{}, false));
   CHECK(!found(Relu{}, true));
   CHECK(!found(Pooling{}, true));
+}
+
+TEST_CASE("scores get the format that leaves their softmax nearest") {
+  auto source = made_pictures();
+  tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
+  caffe_files::Model model{.net = small_net(), .logits = "ip"};
+  for (float& w : model.net.layer<InnerProduct>("ip").weight.edit().values()) w *= 20;  // sure of some pictures
+  const auto layers = tool::observe(model, pictures, {}, "");
+  REQUIRE(layers.size() == 7);
+  for (const auto& layer : layers) CHECK(layer.scores.empty() == (layer.name != "ip"));
+
+  auto without = layers;
+  without.back().scores.clear();
+  const auto divergence = [&](const rt::AnyFormat& format) {
+    double sum = 0;
+    for (const Tensor& wanted : layers.back().scores) {
+      Tensor found = wanted;
+      rt::trim(found.values(), format);
+      sum += DivergenceLoss().forward(found, wanted) * static_cast<double>(wanted.shape().N);
+    }
+    return sum;
+  };
+  for (const int bits : {2, 3, 4, 8}) {
+    const tool::LayerWidths widths{.activations = bits};
+    const auto best = *tool::formats_for(layers, layers.size() - 1, {}, widths).output;
+    const auto least_squares = *tool::formats_for(without, layers.size() - 1, {}, widths).output;
+    CAPTURE(bits, to_string(best), to_string(least_squares));
+    CHECK(divergence(best) <= divergence(least_squares));
+    if (bits == 2) CHECK(divergence(best) < 0.9 * divergence(least_squares));
+    for (const int shift : {-1, 1}) CHECK(divergence(best) <= divergence(best.scaled(shift)));
+    const auto with_sign = *tool::formats_for(layers, layers.size() - 1, {.is_unsigned = false}, widths).output;
+    CHECK(with_sign.lowest() < 0);
+  }
+  for (const auto rule : {rt::RangeRule::ristretto2016, rt::RangeRule::max_abs}) {
+    CHECK(tool::observe(model, pictures, {.ranges = rule}, "").back().scores.empty());
+  }
 }
 
 TEST_CASE("repairs bring a trimmed net closer to the one in float, each of them") {

@@ -81,7 +81,7 @@ void zero_where_saturated(const Tensor& out, const std::optional<ristretto::AnyF
   const float high = format->largest();
   parallel_blocks(out.size(), [&](Index first, Index count) {
     for (Index i = first; i < first + count; ++i) {
-      if ((out[i] <= low && low < 0) || out[i] >= high) dout[i] = 0;
+      if ((out[i] <= low && dout[i] > 0) || (out[i] >= high && dout[i] < 0)) dout[i] = 0;
     }
   });
 }

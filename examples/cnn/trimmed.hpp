@@ -41,8 +41,8 @@ const float* trimmed_input(const Tensor& in, const Formats& formats, Pass& pass)
 /// Trims a block of a layer's output in place, to nearest, and applies pass.relu.
 void finish_rows(Matrix<float> y, const Formats& formats, const Pass& pass);
 
-/// Sets dout to 0 where the trimmed output lies at an end of its format other than 0: what saturates does not move with
-/// its input.
+/// Sets dout to 0 where the trimmed output lies at an end of its format and descent would take it further out, where it
+/// does not move. (Back inside it may.)
 void zero_where_saturated(const Tensor& out, const std::optional<ristretto::AnyFormat>& format, Tensor& dout);
 
 /// y = relu(x); they may be the same.

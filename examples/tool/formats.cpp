@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <type_traits>
 #include <variant>
@@ -18,7 +19,8 @@ namespace {
 namespace rt = ristretto;
 using caffe::QuantizationParameter;
 
-constexpr int least_bias_bits = 16;  // accumulators have more; the original trims biases as the weights
+constexpr int least_bias_bits = 16;          // accumulators have more; the original trims biases as the weights
+constexpr cnn::Index most_scores = 1 << 22;  // that are kept to choose their format
 
 enum class Tensor { weight, bias, activation };
 
@@ -73,6 +75,35 @@ rt::AnyFormat format_for(const Rule& rule, int bits, Tensor tensor, const rt::Ra
                            choice_for(rule, tensor));
 }
 
+/// The format that leaves the softmax of these scores nearest. Most scores matter little to it, and those below 0 often
+/// so little that they need no sign.
+rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& range,
+                                const std::vector<cnn::Tensor>& scores) {
+  constexpr int coarsest = 1, finest = -4;  // powers of two from the scale of the least squared error
+  std::vector<rt::AnyFormat> all = shapes(rule, bits, Tensor::activation, false);
+  if (rule.is_unsigned && rule.mode != QuantizationParameter::MINIFLOAT) {
+    const auto without_sign = shapes(rule, bits, Tensor::activation, true);
+    all.insert(all.end(), without_sign.begin(), without_sign.end());
+  }
+  double least = std::numeric_limits<double>::infinity();
+  rt::AnyFormat best = format_for(rule, bits, Tensor::activation, range);
+  for (const rt::AnyFormat& shape : all) {
+    const rt::AnyFormat first = rt::choose_scaled(std::span(&shape, 1), range, choice_for(rule, Tensor::activation));
+    for (int shift = coarsest; shift >= finest; --shift) {
+      if (!first.can_scale(shift)) continue;
+      const rt::AnyFormat format = first.scaled(shift);
+      double divergence = 0;
+      for (const cnn::Tensor& wanted : scores) {
+        cnn::Tensor found = wanted;
+        rt::trim(found.values(), format);
+        divergence += cnn::DivergenceLoss().forward(found, wanted) * static_cast<double>(wanted.shape().N);
+      }
+      if (divergence < least) best = format, least = divergence;
+    }
+  }
+  return best;
+}
+
 /// The original gives all layers one minifloat format, with exponent bits for the largest activation of the net.
 rt::AnyFormat original_minifloat(const std::vector<LayerStatistics>& layers, int bits) {
   rt::Range all;
@@ -107,7 +138,8 @@ cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const L
   }
   if (widths.activations) {
     f.input = format_for(rule, *widths.activations, Tensor::activation, layer.ranges.input);
-    f.output = format_for(rule, *widths.activations, Tensor::activation, layer.ranges.output);
+    f.output = layer.scores.empty() ? format_for(rule, *widths.activations, Tensor::activation, layer.ranges.output)
+                                    : format_for_scores(rule, *widths.activations, layer.ranges.output, layer.scores);
   }
   return f;
 }
@@ -168,11 +200,18 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, pictures.count());
   std::vector<cnn::LayerRanges> ranges;
+  std::vector<cnn::Tensor> scores;
+  const auto nodes = model.net.nodes();
+  const bool keeps_scores = rule.ranges == rt::RangeRule::min_mse && !nodes.empty() &&
+                            nodes.back().name == model.logits && nodes.back().shape.plane() == 1;
   std::int64_t done = 0;
   for (std::size_t b = 0; b < pictures.batches(); ++b) {
     stop_if_interrupted();
     const cnn::Batch& batch = pictures.batch(b);
     model.net.observe(batch.images, ranges);
+    if (keeps_scores && done * nodes.back().shape.image() < most_scores) {
+      scores.push_back(model.net.output(model.logits));
+    }
     done += batch.images.shape().N;
     if (progress) progress->at(done);
   }
@@ -181,6 +220,7 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
     layers[i].ranges = std::move(ranges.at(i));
     rt::Range& out = layers[i].ranges.output;
     if (is_output_rectified(model, layers[i].position, rule)) out = positive_part(out);
+    if (keeps_scores && layers[i].name == model.logits) layers[i].scores = std::move(scores);
   }
   return layers;
 }

@@ -45,8 +45,9 @@ struct LayerStatistics {
   bool is_fc = false;
   long long weights = 0, biases = 0, multiplies = 0;  // multiplies: for one image
   std::vector<float> values{};                        // of the weights
-  std::size_t rows = 0;       // output channels one after the other in the weights; 0: they lie otherwise
-  cnn::LayerRanges ranges{};  // of the output: what a ReLU that follows leaves of it
+  std::size_t rows = 0;               // output channels one after the other in the weights; 0: they lie otherwise
+  cnn::LayerRanges ranges{};          // of the output: what a ReLU that follows leaves of it
+  std::vector<cnn::Tensor> scores{};  // of classes, where this layer ends the net with them
 };
 
 /// What the layers of the net, in float, meet in these pictures.
