@@ -280,8 +280,8 @@ def print_alternatives(tool, net):
 
 def print_layers(tool, net):
     print_head("searched and calibrated on", "cost", "bits a weight", "there", "on the other set", "trials", "seconds")
-    for number, (pictures, others) in enumerate(net.sets):
-        for cost in ("weight_bits", "bit_operations"):
+    for cost in ("weight_bits", "bit_operations"):
+        for number, (pictures, others) in enumerate(net.sets):
             stem = f"{net.stem(number)}_layers_{cost}"
             result = tool.run(stem, ["quantize", *net.arguments, f"--data={others}", f"--ranges_data={others}",
                                      f"--trimming_mode={DYNAMIC_MODE}", "--search=layers", f"--cost={cost}",
