@@ -279,20 +279,19 @@ def print_alternatives(tool, net):
 
 
 def print_layers(tool, net):
-    print_head("searched and calibrated on", "cost", "bits a weight", "there", "on the other set", "trials", "seconds")
-    for cost in ("weight_bits", "bit_operations"):
-        for number, (pictures, others) in enumerate(net.sets):
-            stem = f"{net.stem(number)}_layers_{cost}"
-            result = tool.run(stem, ["quantize", *net.arguments, f"--data={others}", f"--ranges_data={others}",
-                                     f"--trimming_mode={DYNAMIC_MODE}", "--search=layers", f"--cost={cost}",
-                                     "--error_margin=1", "--calibration=500", f"--journal={tool.folder}/{stem}.journal",
-                                     f"--model_quantized={tool.folder}/{stem}.prototxt"])
-            _, hits = tool.test(f"{stem}_test", [f"--model={tool.folder}/{stem}.prototxt",
-                                                 f"--weights={tool.folder}/{stem}.caffemodel", f"--data={pictures}"])
-            _, reference = tool.test(f"{net.stem(number)}_float", [*net.arguments, f"--data={pictures}"])
-            print_row("set " + "ba"[number], cost, f"{result['mean_weight_bits']:.2f}",
-                      points(result["chosen"]["difference"], result["chosen"]["standard_error"]), paired(hits, reference),
-                      len(result["trials"]), f"{result['seconds']:.0f}")
+    print_head("searched and calibrated on", "bits a weight", "there", "on the other set", "trials", "seconds")
+    for number, (pictures, others) in enumerate(net.sets):
+        stem = f"{net.stem(number)}_layers_weight_bits"
+        result = tool.run(stem, ["quantize", *net.arguments, f"--data={others}", f"--ranges_data={others}",
+                                 f"--trimming_mode={DYNAMIC_MODE}", "--search=layers", "--cost=weight_bits",
+                                 "--error_margin=1", "--calibration=500", f"--journal={tool.folder}/{stem}.journal",
+                                 f"--model_quantized={tool.folder}/{stem}.prototxt"])
+        _, hits = tool.test(f"{stem}_test", [f"--model={tool.folder}/{stem}.prototxt",
+                                             f"--weights={tool.folder}/{stem}.caffemodel", f"--data={pictures}"])
+        _, reference = tool.test(f"{net.stem(number)}_float", [*net.arguments, f"--data={pictures}"])
+        print_row("set " + "ba"[number], f"{result['mean_weight_bits']:.2f}",
+                  points(result["chosen"]["difference"], result["chosen"]["standard_error"]), paired(hits, reference),
+                  len(result["trials"]), f"{result['seconds']:.0f}")
 
 
 def tuned_row(tool, net, title, teaching, runs):
@@ -456,8 +455,8 @@ switched on or off.
 LAYERS = """
 ### Layer by layer
 
-`quantize --search=layers --error_margin=1`: the bits of each layer, searched, repaired and scored on one set ("there"), and
-then scored on the other, which the search has not seen.
+`quantize --search=layers --cost=weight_bits --error_margin=1`: the bits of each layer, searched, repaired and scored on one
+set ("there"), and then scored on the other, which the search has not seen.
 """
 
 TUNED = """
