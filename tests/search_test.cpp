@@ -282,6 +282,36 @@ TEST_CASE("a loss that is finer than the score decides the order, and the score 
   CHECK(r.assignment == Assignment{5, 4});  // 1/64 + 1/256 is 0.0195
 }
 
+TEST_CASE("a miss that is noise does not end the search under a cost, up to twice the margin") {
+  // Scores of so many steps, by any parts; loss is smooth.
+  const auto search = [](std::vector<double> scores) {
+    return rt::search_costs(
+        std::vector<Part>{{"a", {8, 7, 6}}, {"b", {8, 7, 6}}},
+        [&](const Assignment& a) {
+          const int steps = a[0] ? 16 - *a[0] - *a[1] : 0;
+          return rt::Worth(scores.at(static_cast<std::size_t>(steps)), steps);
+        },
+        Bits{{2, 1}}, 1);
+  };
+  CHECK(search({0, -0.4, -1.3, -0.7, -3}).assignment == Assignment{6, 7});
+  CHECK(search({0, -0.4, -1.3, -1.9, -0.9}).assignment == Assignment{6, 6});
+  CHECK(search({0, -0.4, -2.1, -0.7, -0.7}).assignment == Assignment{7, 8});
+  CHECK(search({0, -0.4, -0.8, -1.2, -1.2}).assignment == Assignment{6, 8});
+  CHECK(search({0, 0, 0, 0, 0}).assignment == Assignment{6, 6});
+
+  // What was missed last stays, and the others are narrowed as far as they hold.
+  std::vector<Assignment> tried;
+  const CostResult r = rt::search_costs(
+      std::vector<Part>{{"a", {8, 4}}, {"b", {8, 4}}},
+      [&](const Assignment& a) {
+        tried.push_back(a);
+        return a[0] == 4 ? rt::Worth(-5, 1) : rt::Worth(0, a[1] == 4 ? 1 : 0);
+      },
+      Bits{{2, 1}}, 1);
+  CHECK(r.assignment == Assignment{8, 4});
+  CHECK(tried.size() == 6);  // in float, widest, each alone, a, b
+}
+
 TEST_CASE("the search under a cost reports in order, and keeps the best when it is stopped") {
   const Divergence score{{64, 1, 16}};
   const Bits cost{{3, 2, 1}};

@@ -234,9 +234,10 @@ inline void check_number(double value, const char* what) {
 /// All parts begin at their widest candidate; where these miss the margin together, nothing is narrowed. First each
 /// part alone walks down its candidates, whether they hold the margin or not, for scores are noisy: what it loses at
 /// each is its sensitivity. Then, again and again, the part whose next candidate saves most cost for what it loses is
-/// narrowed, and all together are scored; a step that falls below the margin is taken back, and that part stays, as
-/// does one whose next candidate saves nothing. So the result has been scored as a whole. `score` returns a Worth or a
-/// number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at
+/// narrowed, and all together are scored, until they miss twice the margin. From the last that held the margin it goes
+/// on in the same way, but now a step that falls below the margin is taken back, and that part stays. A part whose next
+/// candidate saves nothing stays anyway. So the result has been scored as a whole. `score` returns a Worth or a number,
+/// `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at
 /// once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same scores give
 /// the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score, a
 /// loss or a cost is not finite.
@@ -273,6 +274,10 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   Assignment<Candidate> current = untouched;
   for (std::size_t p = 0; p < parts.size(); ++p) current[p] = parts[p].candidates.front();
   CostTrial<Candidate> now = try_out(current, std::nullopt);
+  if (!now.within_margin) {
+    result.finished = true;
+    return;
+  }
   const auto narrowed = [&](std::size_t p, std::size_t candidate) {
     Assignment<Candidate> assignment = current;
     assignment[p] = parts[p].candidates[candidate];
@@ -280,7 +285,7 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   };
 
   std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone
-  for (std::size_t p = 0; p < parts.size() && now.within_margin; ++p) {
+  for (std::size_t p = 0; p < parts.size(); ++p) {
     losses[p].push_back(now.loss);
     for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) losses[p].push_back(try_out(narrowed(p, c), p).loss);
   }
@@ -300,17 +305,34 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     }
     return best;
   };
-  while (now.within_margin) {
+  const auto narrow = [&](std::size_t p) {
+    now = try_out(narrowed(p, level[p] + 1), std::nullopt);
+    current = now.assignment;
+    ++level[p];
+  };
+
+  // Far enough to see whether a miss is noise; then back to where the margin held last.
+  auto held = std::tuple(current, now, level);
+  std::size_t missed = parts.size();  // the part whose step left it
+  while (ristretto::within_margin(now.score, result.baseline, 2 * margin)) {
     const std::optional<std::size_t> best = best_part();
     if (!best) break;
-    auto trial = try_out(narrowed(*best, level[*best] + 1), std::nullopt);
-    if (!trial.within_margin) {
-      stays[*best] = true;
-      continue;
-    }
-    ++level[*best];
-    current = trial.assignment;
-    now = std::move(trial);
+    if (now.within_margin) missed = *best;
+    narrow(*best);
+    if (now.within_margin) held = std::tuple(current, now, level);
+  }
+  if (!now.within_margin) stays[missed] = true;
+  std::tie(current, now, level) = held;
+
+  // From there in steps that hold it.
+  while (true) {
+    const std::optional<std::size_t> best = best_part();
+    if (!best) break;
+    held = std::tuple(current, now, level);
+    narrow(*best);
+    if (now.within_margin) continue;
+    std::tie(current, now, level) = held;
+    stays[*best] = true;
   }
   result.finished = true;
 }
