@@ -162,6 +162,15 @@ TEST_CASE("the relu behind a layer may come after max pooling, and nothing else 
   CHECK(!found(Pooling{}, true));
 }
 
+TEST_CASE("what a relu drops counts where an accuracy reads it") {
+  auto source = made_pictures();
+  tool::Pictures pictures(source, {.count = 8, .batch_size = 8});
+  caffe_files::Model model{.net = small_net(), .logits = "ip"};
+  CHECK(tool::observe(model, pictures, {}, "").front().ranges.output.min() == 0);
+  model.accuracies.push_back({.name = "beside", .input = "conv1"});
+  CHECK(tool::observe(model, pictures, {}, "").front().ranges.output.min() < 0);
+}
+
 TEST_CASE("scores get the format that leaves their softmax nearest") {
   auto source = made_pictures();
   tool::Pictures pictures(source, {.count = 30, .batch_size = 8});

@@ -310,6 +310,13 @@ TEST_CASE("a miss that is noise does not end the search under a cost, up to twic
       Bits{{2, 1}}, 1);
   CHECK(r.assignment == Assignment{8, 4});
   CHECK(tried.size() == 6);  // in float, widest, each alone, a, b
+
+  // The step that left the margin is taken back, not the one that went too far.
+  const CostResult back = rt::search_costs(
+      std::vector<Part>{{"a", {8, 4}}, {"b", {8, 4}}, {"c", {8, 4}}},
+      [](const Assignment& a) { return rt::Worth((a[0] == 4 ? -1.5 : 0) + (a[1] == 4 ? -1.0 : 0), 0); },
+      Bits{{4, 2, 1}}, 1);
+  CHECK(back.assignment == Assignment{8, 4, 4});
 }
 
 TEST_CASE("the search under a cost reports in order, and keeps the best when it is stopped") {

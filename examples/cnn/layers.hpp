@@ -39,8 +39,8 @@ struct Pass {
 //                                    of the output; throws std::invalid_argument naming the layer
 //   void forward(in, out, pass)      sets out
 //   void backward(in, dout, din, pass)  sets parameter gradients and din; follows the forward pass of the same input
-// Shapes are (N, C, H, W). Gradients go straight through a trim, but not back from an output at an
-// end of its format (other than 0).
+// Shapes are (N, C, H, W). Gradients go straight through a trim, but not where they would push an output at an end of its
+// format further out.
 
 /// Cross-correlation, C input to K output channels in `groups` independent parts. Caffe's weight layout.
 struct Convolution {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <stdexcept>
 #include <type_traits>
 #include <variant>
@@ -79,26 +78,33 @@ rt::AnyFormat format_for(const Rule& rule, int bits, Tensor tensor, const rt::Ra
 /// so little that they need no sign.
 rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& range,
                                 const std::vector<cnn::Tensor>& scores) {
-  constexpr int coarsest = 1, finest = -4;  // powers of two from the scale of the least squared error
+  constexpr int reach = 4;  // powers of two from the scale of the least squared error
   std::vector<rt::AnyFormat> all = shapes(rule, bits, Tensor::activation, false);
   if (rule.is_unsigned && rule.mode != QuantizationParameter::MINIFLOAT) {
     const auto without_sign = shapes(rule, bits, Tensor::activation, true);
     all.insert(all.end(), without_sign.begin(), without_sign.end());
   }
-  double least = std::numeric_limits<double>::infinity();
+  cnn::DivergenceLoss loss;
+  const auto divergence = [&](const rt::AnyFormat& format) {
+    double sum = 0;
+    for (const cnn::Tensor& wanted : scores) {
+      cnn::Tensor found = wanted;
+      rt::trim(found.values(), format);
+      sum += loss.forward(found, wanted) * static_cast<double>(wanted.shape().N);
+    }
+    return sum;
+  };
   rt::AnyFormat best = format_for(rule, bits, Tensor::activation, range);
+  double least = divergence(best);
   for (const rt::AnyFormat& shape : all) {
-    const rt::AnyFormat first = rt::choose_scaled(std::span(&shape, 1), range, choice_for(rule, Tensor::activation));
-    for (int shift = coarsest; shift >= finest; --shift) {
-      if (!first.can_scale(shift)) continue;
-      const rt::AnyFormat format = first.scaled(shift);
-      double divergence = 0;
-      for (const cnn::Tensor& wanted : scores) {
-        cnn::Tensor found = wanted;
-        rt::trim(found.values(), format);
-        divergence += cnn::DivergenceLoss().forward(found, wanted) * static_cast<double>(wanted.shape().N);
-      }
-      if (divergence < least) best = format, least = divergence;
+    const rt::AnyFormat middle = rt::choose_scaled(std::span(&shape, 1), range, choice_for(rule, Tensor::activation));
+    for (int shift = -reach; shift <= reach; ++shift) {
+      if (!middle.can_scale(shift)) continue;
+      const rt::AnyFormat format = middle.scaled(shift);
+      const double found = divergence(format);
+      if (found >= least * (1 - 1e-9)) continue;  // sums of exponentials differ a little between machines
+      best = format;
+      least = found;
     }
   }
   return best;
@@ -169,10 +175,14 @@ std::vector<LayerStatistics> describe(caffe_files::Model& model) {
 /// blob that the original looks at: where the ReLU works in place.
 bool is_output_rectified(const caffe_files::Model& model, int position, const Rule& rule) {
   const cnn::Relu* relu = relu_behind(model.net, position);
-  if (!relu || relu->negative_slope != 0) return false;
+  const std::string& name = model.net.nodes()[static_cast<std::size_t>(position)].name;
+  const auto reads_it = [&](const caffe_files::Accuracy& a) { return a.input == name; };
+  if (!relu || relu->negative_slope != 0 || name == model.logits ||
+      std::any_of(model.accuracies.begin(), model.accuracies.end(), reads_it)) {
+    return false;
+  }
   if (!rule.is_original()) return true;
   const auto& layers = model.description.layer();
-  const std::string& name = model.net.nodes()[static_cast<std::size_t>(position)].name;
   const auto at = std::find_if(layers.begin(), layers.end(), [&](const auto& l) { return l.name() == name; });
   return at != layers.end() && std::any_of(at, layers.end(), [&](const auto& l) {
            return l.type() == "ReLU" && l.bottom(0) == at->top(0) && l.top(0) == at->top(0);
@@ -199,28 +209,27 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
                                      const std::string& title) {
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, pictures.count());
-  std::vector<cnn::LayerRanges> ranges;
-  std::vector<cnn::Tensor> scores;
+  std::vector<LayerStatistics> layers = describe(model);
   const auto nodes = model.net.nodes();
-  const bool keeps_scores = rule.ranges == rt::RangeRule::min_mse && !nodes.empty() &&
-                            nodes.back().name == model.logits && nodes.back().shape.plane() == 1;
+  const bool keeps_scores = rule.ranges == rt::RangeRule::min_mse && !layers.empty() &&
+                            layers.back().name == model.logits && nodes.back().name == model.logits &&
+                            nodes.back().shape.plane() == 1;
+  std::vector<cnn::LayerRanges> ranges;
   std::int64_t done = 0;
   for (std::size_t b = 0; b < pictures.batches(); ++b) {
     stop_if_interrupted();
     const cnn::Batch& batch = pictures.batch(b);
     model.net.observe(batch.images, ranges);
     if (keeps_scores && done * nodes.back().shape.image() < most_scores) {
-      scores.push_back(model.net.output(model.logits));
+      layers.back().scores.push_back(model.net.output(model.logits));
     }
     done += batch.images.shape().N;
     if (progress) progress->at(done);
   }
-  std::vector<LayerStatistics> layers = describe(model);
   for (std::size_t i = 0; i < layers.size(); ++i) {
     layers[i].ranges = std::move(ranges.at(i));
     rt::Range& out = layers[i].ranges.output;
     if (is_output_rectified(model, layers[i].position, rule)) out = positive_part(out);
-    if (keeps_scores && layers[i].name == model.logits) layers[i].scores = std::move(scores);
   }
   return layers;
 }

@@ -25,7 +25,7 @@ struct Rule {
 
   cnn::Ties ties = cnn::Ties::to_even;
   bool per_channel = false;  // a scale for each output channel of the weights; not of Deconvolution
-  bool is_unsigned = true;   // activations that are never negative have no sign
+  bool is_unsigned = true;   // activations that are never negative have no sign, and scores where that is better
 
   bool is_original() const { return ranges == ristretto::RangeRule::ristretto2016; }
 };

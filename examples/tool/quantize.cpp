@@ -186,7 +186,8 @@ void add_formats(CLI::App& command, QuantizeOptions& o) {
              "where numbers midway go; by default even, away with ristretto2016");
   add_either(command, o.per_channel, "--per_channel", "a scale for each output channel of the weights; the default",
              "--per_layer", "one scale for all weights of a layer");
-  add_either(command, o.is_unsigned, "--unsigned", "activations that are never negative have no sign bit; the default",
+  add_either(command, o.is_unsigned, "--unsigned",
+             "activations that are never negative, and scores where it helps, have no sign bit; the default",
              "--signed", "all activations have a sign bit");
 }
 

@@ -305,34 +305,26 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     }
     return best;
   };
-  const auto narrow = [&](std::size_t p) {
-    now = try_out(narrowed(p, level[p] + 1), std::nullopt);
-    current = now.assignment;
-    ++level[p];
-  };
 
-  // Far enough to see whether a miss is noise; then back to where the margin held last.
+  double reach = 2 * margin;  // at first, far enough to see whether a miss is noise
   auto held = std::tuple(current, now, level);
   std::size_t missed = parts.size();  // the part whose step left it
-  while (ristretto::within_margin(now.score, result.baseline, 2 * margin)) {
-    const std::optional<std::size_t> best = best_part();
-    if (!best) break;
-    if (now.within_margin) missed = *best;
-    narrow(*best);
-    if (now.within_margin) held = std::tuple(current, now, level);
-  }
-  if (!now.within_margin) stays[missed] = true;
-  std::tie(current, now, level) = held;
-
-  // From there in steps that hold it.
   while (true) {
     const std::optional<std::size_t> best = best_part();
-    if (!best) break;
-    held = std::tuple(current, now, level);
-    narrow(*best);
-    if (now.within_margin) continue;
+    if (best && ristretto::within_margin(now.score, result.baseline, reach)) {
+      if (now.within_margin) {
+        held = std::tuple(current, now, level);
+        missed = *best;
+      }
+      now = try_out(narrowed(*best, level[*best] + 1), std::nullopt);
+      current = now.assignment;
+      ++level[*best];
+      continue;
+    }
+    if (now.within_margin) break;
     std::tie(current, now, level) = held;
-    stays[*best] = true;
+    stays[missed] = true;
+    reach = margin;
   }
   result.finished = true;
 }
