@@ -35,13 +35,13 @@ FOUR_BITS = SETTINGS[2][2]
 ALTERNATIVES = (
     ("one scale for each layer, rounded to nearest", ["--per_layer", "--repair=none"]),
     ("one scale for each channel, rounded to nearest", ["--repair=none"]),
-    ("the same, all activations signed", ["--repair=none", "--signed"]),
+    ("one scale for each channel, rounded to nearest, all activations signed", ["--repair=none", "--signed"]),
     ("one scale for each layer, compensated and corrected", ["--per_layer"]),
-    ("one scale for each channel, channels equalized", ["--repair=equalize"]),
-    ("the same, biases corrected", ["--repair=bias"]),
-    ("the same, weights compensated", ["--repair=compensate"]),
-    ("the same, compensated and corrected: the default", ["--repair=compensate,bias"]),
-    ("the same, equalized, compensated and corrected", ["--repair=all"]),
+    ("one scale for each channel; channels equalized", ["--repair=equalize"]),
+    ("one scale for each channel; biases corrected", ["--repair=bias"]),
+    ("one scale for each channel; weights compensated", ["--repair=compensate"]),
+    ("one scale for each channel; compensated and corrected: the default", ["--repair=compensate,bias"]),
+    ("one scale for each channel; equalized, compensated and corrected", ["--repair=all"]),
 )
 PARTS = {
     "CONV weights": "weights of convolutions",
