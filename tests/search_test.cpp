@@ -317,6 +317,15 @@ TEST_CASE("a miss that is noise does not end the search under a cost, up to twic
       [](const Assignment& a) { return rt::Worth((a[0] == 4 ? -1.5 : 0) + (a[1] == 4 ? -1.0 : 0), 0); },
       Bits{{4, 2, 1}}, 1);
   CHECK(back.assignment == Assignment{8, 4, 4});
+
+  // A step that loses more than what missed twice the margin holds by chance: it is not the best, alone or together.
+  const CostResult chance = rt::search_costs(
+      std::vector<Part>{{"a", {8, 4}}, {"b", {8, 4}}, {"c", {8, 4}}},
+      [](const Assignment& a) {
+        return rt::Worth(a[0] == 4 ? -5 : 0, (a[0] == 4 ? 3 : 0) + (a[1] == 4 ? 4 : 0) + (a[2] == 4 ? 1 : 0));
+      },
+      Bits{{4, 3, 0.1}}, 1);
+  CHECK(chance.assignment == Assignment{8, 8, 4});
 }
 
 TEST_CASE("the search under a cost reports in order, and keeps the best when it is stopped") {

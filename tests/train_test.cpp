@@ -286,6 +286,22 @@ TEST_CASE("activations can stay in float while training, and threads change noth
   CHECK((trimmed != end("c", true, 1)));
 }
 
+TEST_CASE("--mirror is the mirror of transform_param, for the pictures that are trained on") {
+  Place place;
+  std::string plain = bytes_of(place.folder / "net.prototxt");
+  for (std::size_t at; (at = plain.find(" mirror: true")) != std::string::npos;) plain.erase(at, 13);
+  place.folder.write("plain.prototxt", plain);
+  const auto end = [&](const std::string& name, const std::string& net, bool mirror) {
+    TrainOptions o = place.solver(name, sgd + "max_iter: 5", net);
+    o.mirror = mirror;
+    CHECK(run(o).code == 0);
+    return state_of(place.folder / name + "_iter_5.solverstate");
+  };
+  const std::string said = end("a", "net.prototxt", false);
+  CHECK((said == end("b", "plain.prototxt", true)));
+  CHECK((said != end("c", "plain.prototxt", false)));
+}
+
 TEST_CASE("weights are taken by the names of layers, the rest starts from fillers") {
   Place place;
   run(place.solver("first", sgd + "max_iter: 3"));

@@ -165,6 +165,7 @@ Training prepare(const SolverParameter& s, const TrainOptions& o) {
   options.seed = seed_of(s, o);
   Data data = open_data(nets.train, caffe::TRAIN, options);
   data.source.how.shuffle |= o.shuffle;
+  data.source.how.transform.mirror |= o.mirror;
   caffe_files::Model model = build(nets.train, caffe::TRAIN, data);
   if (model.loss.empty()) {
     throw std::invalid_argument(
@@ -369,6 +370,8 @@ std::function<int()> add_train(CLI::App& app) {
   add_choice(command, "--training_rounding", roundings, o->rounding,
              "how weights are rounded in training, in place of what the description says");
   command.add_flag("--shuffle", o->shuffle, "a new order of the pictures in every epoch");
+  command.add_flag("--mirror", o->mirror,
+                   "mirror half of the pictures, drawn at random, as transform_param can say too");
   add_options(command, o->common);
   const CLI::Option* seed = command.get_option("--seed");
   return [o, seed] {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -235,12 +236,13 @@ inline void check_number(double value, const char* what) {
 /// part alone walks down its candidates, whether they hold the margin or not, for scores are noisy: what it loses at
 /// each is its sensitivity. Then, again and again, the part whose next candidate saves most cost for what it loses is
 /// narrowed, and all together are scored, until they miss twice the margin. From the last that held the margin it goes
-/// on in the same way, but now a step that falls below the margin is taken back, and that part stays. A part whose next
-/// candidate saves nothing stays anyway. So the result has been scored as a whole. `score` returns a Worth or a number,
-/// `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in `result` at
-/// once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same scores give
-/// the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a score, a
-/// loss or a cost is not finite.
+/// on in the same way, but now a step is taken back, and that part stays, if it falls below the margin, or if it loses
+/// more than the trial that missed twice the margin: of many steps whose scores are noisy, some hold by chance. A part
+/// whose next candidate saves nothing stays anyway. So the result has been scored as a whole. `score` returns a Worth
+/// or a number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in
+/// `result` at once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same
+/// scores give the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a
+/// score, a loss or a cost is not finite.
 template <class Candidate, class Score, class Cost, class Report>
 void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
                   CostResult<Candidate>& result) {
@@ -249,6 +251,13 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   result = CostResult<Candidate>{};
   result.assignment = untouched;
 
+  double most = std::numeric_limits<double>::infinity();  // that a result may lose
+  const auto holds = [&](const CostTrial<Candidate>& trial) { return trial.within_margin && trial.loss <= most; };
+  const auto keep = [&result](const CostTrial<Candidate>& trial) {
+    result.assignment = trial.assignment;
+    result.score = trial.score;
+    result.cost = trial.cost;
+  };
   const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
     const Worth worth = score(assignment);
     CostTrial<Candidate> trial{assignment, part, worth.score, worth.loss, cost(assignment), false};
@@ -256,16 +265,12 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     detail::check_number(trial.loss, "a loss");
     detail::check_number(trial.cost, "a cost");
     if (result.trials.empty()) {
-      result.baseline = result.score = trial.score;
-      result.cost = trial.cost;
+      result.baseline = trial.score;
+      keep(trial);
     }
     trial.within_margin = ristretto::within_margin(trial.score, result.baseline, margin);
     result.trials.push_back(trial);
-    if (trial.within_margin && trial.cost < result.cost) {
-      result.assignment = trial.assignment;
-      result.score = trial.score;
-      result.cost = trial.cost;
-    }
+    if (holds(trial) && trial.cost < result.cost) keep(trial);
     report(result.trials.back());
     return trial;
   };
@@ -306,12 +311,12 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     return best;
   };
 
-  double reach = 2 * margin;  // at first, far enough to see whether a miss is noise
+  bool first = true;  // goes on to twice the margin, far enough to see whether a miss is noise
   auto held = std::tuple(current, now, level);
   std::size_t missed = parts.size();  // the part whose step left it
   while (true) {
     const std::optional<std::size_t> best = best_part();
-    if (best && ristretto::within_margin(now.score, result.baseline, reach)) {
+    if (best && (first ? ristretto::within_margin(now.score, result.baseline, 2 * margin) : holds(now))) {
       if (now.within_margin) {
         held = std::tuple(current, now, level);
         missed = *best;
@@ -321,10 +326,17 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
       ++level[*best];
       continue;
     }
-    if (now.within_margin) break;
+    if (holds(now)) break;
+    if (first) {
+      first = false;
+      most = std::max(now.loss, std::get<1>(held).loss);
+      keep(result.trials.front());
+      for (const CostTrial<Candidate>& trial : result.trials) {
+        if (holds(trial) && trial.cost < result.cost) keep(trial);
+      }
+    }
     std::tie(current, now, level) = held;
     stays[missed] = true;
-    reach = margin;
   }
   result.finished = true;
 }
