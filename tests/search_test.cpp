@@ -318,14 +318,40 @@ TEST_CASE("a miss that is noise does not end the search under a cost, up to twic
       Bits{{4, 2, 1}}, 1);
   CHECK(back.assignment == Assignment{8, 4, 4});
 
-  // A step that loses more than what missed twice the margin holds by chance: it is not the best, alone or together.
-  const CostResult chance = rt::search_costs(
-      std::vector<Part>{{"a", {8, 4}}, {"b", {8, 4}}, {"c", {8, 4}}},
+  // A trial that loses more than what missed twice the margin holds by chance: it is not the best, alone or together.
+  for (const int stop : {5, 8, 100}) {
+    CostResult chance;
+    const auto search_chance = [&] {
+      rt::search_costs(
+          std::span<const Part>(std::vector<Part>{{"a", {8, 4}}, {"b", {8, 4}}, {"c", {8, 4}}, {"d", {8, 4}}}),
+          [&](const Assignment& a) {
+            if (static_cast<int>(chance.trials.size()) == stop) throw std::runtime_error("time is up");
+            const auto narrow = [&](std::size_t p) { return a[p] == 4 ? 1 : 0; };
+            return rt::Worth(-5 * narrow(0), 3 * narrow(0) + 4 * narrow(1) + narrow(2) + narrow(3));
+          },
+          Bits{{4, 3, 0.1, 0.1}}, 1, [](const CostTrial&) {}, chance);
+    };
+    if (stop == 100) {
+      search_chance();
+    } else {
+      CHECK_THROWS_AS(search_chance(), std::runtime_error);
+    }
+    CHECK(chance.finished == (stop == 100));
+    // b alone, until a has missed; then c, which was tried alone; then c and d, together without b.
+    CHECK(chance.assignment == (stop == 5   ? Assignment{8, 4, 8, 8}
+                                : stop == 8 ? Assignment{8, 8, 4, 8}
+                                            : Assignment{8, 8, 4, 4}));
+  }
+
+  // What missed may lose less than what it goes on from.
+  const CostResult less = rt::search_costs(
+      std::vector<Part>{{"a", {8, 4}}, {"b", {8, 4}}},
       [](const Assignment& a) {
-        return rt::Worth(a[0] == 4 ? -5 : 0, (a[0] == 4 ? 3 : 0) + (a[1] == 4 ? 4 : 0) + (a[2] == 4 ? 1 : 0));
+        if (a[1] == 4) return a[0] == 4 ? rt::Worth(-5, 2) : rt::Worth(-5, 1);
+        return a[0] == 4 ? rt::Worth(0, 3) : rt::Worth(0, 0);
       },
-      Bits{{4, 3, 0.1}}, 1);
-  CHECK(chance.assignment == Assignment{8, 8, 4});
+      Bits{{100, 1}}, 1);
+  CHECK(less.assignment == Assignment{4, 8});
 }
 
 TEST_CASE("the search under a cost reports in order, and keeps the best when it is stopped") {

@@ -300,6 +300,14 @@ TEST_CASE("--mirror is the mirror of transform_param, for the pictures that are 
   const std::string said = end("a", "net.prototxt", false);
   CHECK((said == end("b", "plain.prototxt", true)));
   CHECK((said != end("c", "plain.prototxt", false)));
+
+  const auto tested = [&](bool mirror) {
+    TrainOptions o = place.solver("tested", sgd + "max_iter: 0 test_iter: 2 test_interval: 1", "plain.prototxt");
+    o.mirror = mirror;
+    return run(o).out;
+  };
+  CHECK(contains(tested(false), "Testing net"));
+  CHECK(tested(true) == tested(false));
 }
 
 TEST_CASE("weights are taken by the names of layers, the rest starts from fillers") {

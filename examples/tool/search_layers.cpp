@@ -42,7 +42,7 @@ class LayerSearch {
     choose();
   }
 
-  /// The cheapest that holds the margin, or the widest; nothing before that was scored.
+  /// What the search took, or the widest; nothing before that was scored.
   void choose() {
     if (search_.trials.size() < 2) return;
     const bool found = search_.assignment.front().has_value();

@@ -229,8 +229,8 @@ class Run {
       if (!saved_) save();
       log_["interrupted"] = true;
       if (progress_) progress_->clear();
-      fmt::print(stderr, "interrupted before iteration {}; to go on: --snapshot={}\n", t_.position.iteration,
-                 snapshot_at(prefix_, t_.position.iteration).state);
+      fmt::print(stderr, "interrupted before iteration {}; to go on: the same command with --snapshot={}\n",
+                 t_.position.iteration, snapshot_at(prefix_, t_.position.iteration).state);
       say_best();
       return interrupted_code;
     }
@@ -370,8 +370,7 @@ std::function<int()> add_train(CLI::App& app) {
   add_choice(command, "--training_rounding", roundings, o->rounding,
              "how weights are rounded in training, in place of what the description says");
   command.add_flag("--shuffle", o->shuffle, "a new order of the pictures in every epoch");
-  command.add_flag("--mirror", o->mirror,
-                   "mirror half of the pictures, drawn at random, as transform_param can say too");
+  command.add_flag("--mirror", o->mirror, "mirror each picture with probability 1/2, as transform_param can say, too");
   add_options(command, o->common);
   const CLI::Option* seed = command.get_option("--seed");
   return [o, seed] {

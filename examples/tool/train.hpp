@@ -22,7 +22,7 @@ struct TrainOptions {
   std::string teacher{};                    // "float", or a file of weights; empty: labels teach
   std::optional<cnn::Rounding> rounding{};  // of weights, in place of the description's
   bool shuffle = false;                     // a new order of the pictures in every epoch
-  bool mirror = false;                      // half of the pictures that are trained on, drawn at random
+  bool mirror = false;                      // each picture that is trained on with probability 1/2
   bool has_seed = false;                    // common.seed was asked for: no random_seed of a file counts
   Options common{};
 };

@@ -187,7 +187,7 @@ struct CostTrial {
 template <class Candidate>
 struct CostResult {
   double baseline = 0;               ///< score with every part as it is
-  Assignment<Candidate> assignment;  ///< the cheapest so far that holds the margin: every part as it is, at first
+  Assignment<Candidate> assignment;  ///< the cheapest so far that is taken: every part as it is, at first
   double score = 0;
   double cost = 0;
   bool finished = false;  ///< assignment is what the search was for
@@ -235,14 +235,15 @@ inline void check_number(double value, const char* what) {
 /// All parts begin at their widest candidate; where these miss the margin together, nothing is narrowed. First each
 /// part alone walks down its candidates, whether they hold the margin or not, for scores are noisy: what it loses at
 /// each is its sensitivity. Then, again and again, the part whose next candidate saves most cost for what it loses is
-/// narrowed, and all together are scored, until they miss twice the margin. From the last that held the margin it goes
-/// on in the same way, but now a step is taken back, and that part stays, if it falls below the margin, or if it loses
-/// more than the trial that missed twice the margin: of many steps whose scores are noisy, some hold by chance. A part
+/// narrowed, and all together are scored, until they miss twice the margin or nothing is left to narrow. If the last
+/// missed the margin, the walk goes on from the last that held it in the same way, but now a step is taken back, and
+/// that part stays, if it falls below the margin or if the loss is greater than at both of these: of many trials with
+/// noisy scores, some hold by chance. This counts for earlier trials, too, so `result` may become dearer once. A part
 /// whose next candidate saves nothing stays anyway. So the result has been scored as a whole. `score` returns a Worth
 /// or a number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in
 /// `result` at once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same
-/// scores give the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative, or a
-/// score, a loss or a cost is not finite.
+/// scores, losses and costs give the same result. Throws std::invalid_argument when a part has no candidate, the margin
+/// is negative, or a score, a loss or a cost is not finite.
 template <class Candidate, class Score, class Cost, class Report>
 void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
                   CostResult<Candidate>& result) {
@@ -329,7 +330,7 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     if (holds(now)) break;
     if (first) {
       first = false;
-      most = std::max(now.loss, std::get<1>(held).loss);
+      most = std::max(now.loss, std::get<1>(held).loss);  // so that what it goes on from holds
       keep(result.trials.front());
       for (const CostTrial<Candidate>& trial : result.trials) {
         if (holds(trial) && trial.cost < result.cost) keep(trial);
