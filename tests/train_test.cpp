@@ -286,7 +286,7 @@ TEST_CASE("activations can stay in float while training, and threads change noth
   CHECK((trimmed != end("c", true, 1)));
 }
 
-TEST_CASE("--mirror is the mirror of transform_param, for the pictures that are trained on") {
+TEST_CASE("the option mirror is that of transform_param, for the pictures that are trained on") {
   Place place;
   std::string plain = bytes_of(place.folder / "net.prototxt");
   for (std::size_t at; (at = plain.find(" mirror: true")) != std::string::npos;) plain.erase(at, 13);
