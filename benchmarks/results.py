@@ -467,8 +467,7 @@ CIFAR-10, all that the data has, mirrored at random) or, for SqueezeNet, on the 
 the solvers are in examples/tool. The net in float teaches without labels. Weights are rounded stochastically in the first
 row and to nearest in the others, which start from repaired weights. One seed each. The first row's rate and length were
 tried on the test pictures, so its last digits flatter; the rates of the others, and mirroring, on training pictures that
-were held back. For SqueezeNet, larger rates lowered the loss on the pictures that were trained on, and not on those held
-back: 500 seem too few.
+were held back.
 """
 
 SPEED = """
