@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Draws in registers: each is the draw of its element, for streams and places with all their bits.
-#include <ristretto/draws.hpp>
+#include <ristretto/kernel/draws.hpp>
 
 #include <cstdint>
 #include <string>

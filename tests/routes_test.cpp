@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Routes: each gives the bits of the three lines, for floats and for batches; which one is chosen for which format.
-#include <ristretto/routes.hpp>
+#include <ristretto/kernel/routes.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <ristretto/any_format.hpp>
-#include <ristretto/simd.hpp>
+#include <ristretto/kernel/simd.hpp>
 #include <ristretto/span.hpp>
 
 #include "catch.hpp"

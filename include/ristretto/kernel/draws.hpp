@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <utility>
 
-#include <ristretto/simd.hpp>
+#include <ristretto/kernel/simd.hpp>
 
 namespace ristretto::detail {
 

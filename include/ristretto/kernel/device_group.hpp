@@ -12,7 +12,7 @@
 #include <type_traits>
 
 #include <ristretto/any_format.hpp>
-#include <ristretto/routes.hpp>
+#include <ristretto/kernel/routes.hpp>
 
 #if __has_include(<cuda_bf16.h>) && __has_include(<cuda_fp16.h>)
 #include <cuda_bf16.h>
