@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Compensated rounding: against a reference that solves each step, against rounding to nearest, and on inputs that are
-// hard to invert; moments; threads.
+// hard to invert; threads.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -9,7 +9,6 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,40 +18,18 @@
 
 #include "catch.hpp"
 #include "checks.hpp"
+#include "inputs.hpp"
 
 namespace rt = ristretto;
 
 namespace {
 
+using checks::Backwards;
+using checks::inputs;
+using checks::Numbers;
+using checks::second_moment;
 using Eigen::Index;
 using Eigen::MatrixXd;
-
-/// Numbers in (-1, 1).
-class Numbers {
- public:
-  explicit Numbers(std::uint32_t seed) { patterns_.state = seed * 0x9E3779B9 | 1; }
-  double next() { return static_cast<double>(static_cast<std::int32_t>(patterns_.next())) * 0x1p-31; }
-  MatrixXd matrix(Index rows, Index cols) {
-    return MatrixXd::NullaryExpr(rows, cols, [this] { return next(); });
-  }
-  rt::WeightRows weights(Index rows, Index cols) { return (0.5 * matrix(rows, cols)).cast<float>(); }
-
- private:
-  checks::Patterns patterns_;
-};
-
-/// (K, positions): K inputs that go together, as those behind a ReLU do.
-MatrixXd inputs(Index size, Index positions, std::uint32_t seed) {
-  Numbers numbers(seed);
-  const MatrixXd mix = numbers.matrix(size, size) + MatrixXd::Constant(size, size, 0.3);
-  return (mix * numbers.matrix(size, positions)).cwiseMax(0.0);
-}
-
-MatrixXd second_moment(const MatrixXd& x) {
-  rt::Moments moments(x.rows());
-  moments.add(x);
-  return moments.second();
-}
 
 /// Formats of all kinds, coarse enough that rounding matters.
 const std::vector<rt::AnyFormat> formats{
@@ -107,49 +84,7 @@ std::vector<double> row(const rt::WeightRows& m, Index r) {
   return out;
 }
 
-/// The same work from the last to the first, by two threads.
-struct Backwards {
-  template <class F>
-  void operator()(Index count, F f) const {
-    std::thread odd([&] {
-      for (Index i = count - 1; i >= 0; --i) {
-        if (i % 2 == 1) f(i);
-      }
-    });
-    for (Index i = count - 1; i >= 0; --i) {
-      if (i % 2 == 0) f(i);
-    }
-    odd.join();
-  }
-};
-
 }  // namespace
-
-TEST_CASE("moments are means over all positions, however these come") {
-  const MatrixXd x = inputs(130, 50, 3);  // more than one block
-  rt::Moments moments(130), first(130), rest(130);
-  moments.add(x, Backwards{});
-  first.add(x.leftCols(20));
-  rest.add(x.rightCols(30));
-  first.merge(rest);
-  CHECK(moments.count() == 50);
-  CHECK(first.count() == 50);
-  CHECK((moments.mean() - x.rowwise().mean()).norm() < 1e-12);
-  const MatrixXd expected = x * x.transpose() / 50;
-  CHECK((moments.second() - expected).norm() < 1e-12 * expected.norm());
-  CHECK((first.second() - expected).norm() < 1e-12 * expected.norm());
-  rt::Moments again(130);
-  again.add(x);
-  CHECK(again.second() == moments.second());  // the bits
-
-  const MatrixXd y = inputs(130, 50, 4);
-  rt::CrossMoment cross(130), other(130);
-  cross.add(y, x);
-  other.add(y, x, Backwards{});
-  CHECK((cross.mean() - y * x.transpose() / 50).norm() < 1e-12 * expected.norm());
-  CHECK(cross.mean() == other.mean());
-  CHECK(rt::Moments(2).second() == MatrixXd::Zero(2, 2));  // of nothing
-}
 
 TEST_CASE("each weight takes what is best for the errors before it") {
   for (std::uint32_t seed = 1; seed <= 20; ++seed) {
@@ -338,6 +273,4 @@ TEST_CASE("what does not fit together is refused") {
   CHECK(checks::contains(refusal([&] { good.retarget(rt::WeightRows::Zero(2, 3), MatrixXd::Zero(2, 2)); }), "2 x 2"));
   CHECK(checks::contains(refusal([&] { good.errors(rt::WeightRows::Zero(2, 3), rt::WeightRows::Zero(1, 3)); }),
                          "2 and 1 rows"));
-  CHECK(checks::contains(refusal([] { rt::Moments(3).add(MatrixXd::Zero(2, 5)); }), "2 rows"));
-  CHECK(checks::contains(refusal([] { rt::CrossMoment(3).add(MatrixXd::Zero(3, 5), MatrixXd::Zero(3, 4)); }), "3 x 4"));
 }

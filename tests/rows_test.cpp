@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Scaled formats: against all scales and shapes, for a range and for the rows of a matrix.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <ristretto/rows.hpp>
+
+#include "catch.hpp"
+#include "checks.hpp"
+#include "ranges.hpp"
+
+namespace rt = ristretto;
+
+namespace {
+
+using checks::Data;
+using checks::range_of;
+using checks::real_looking_data;
+using checks::squared_error;
+
+using Finite = rt::Minifloat<rt::runtime, rt::runtime, rt::Encoding::finite>;
+
+}  // namespace
+
+TEST_CASE("a scaled format is that of least error among all scales and shapes") {
+  const std::vector<rt::AnyFormat> fixed{rt::DynamicFixedPoint{1, 3}};
+  const std::vector<rt::AnyFormat> powers{rt::PowerOfTwoOrZero{-6, 0}};
+  std::vector<rt::AnyFormat> minifloats;
+  for (int e = 1; e <= 4; ++e) minifloats.push_back(Finite(5 - e, e));
+  for (const double scale : {1e-6, 1.0, 3000.0}) {
+    for (const Data& data : real_looking_data(scale)) {
+      CAPTURE(data.name, scale);
+      for (const auto& shapes : {fixed, powers, minifloats}) {
+        const rt::AnyFormat chosen = rt::choose_scaled(shapes, range_of(data.x));
+        double least = std::numeric_limits<double>::infinity();
+        for (const rt::AnyFormat& shape : shapes) {
+          for (int e = -40; e <= 30; ++e) {
+            least = std::min(least, shape.scaled(e).visit([&](const auto& f) { return squared_error(data.x, f); }));
+          }
+        }
+        const double error = chosen.visit([&](const auto& f) { return squared_error(data.x, f); });
+        CHECK(error <= least * 1.02);  // the range is a histogram
+
+        const rt::RowFormats rows = rt::choose_rows(shapes, data.x, 1);  // exact
+        const rt::AnyFormat row = rows.format.scaled(rows.shifts.at(0));
+        CHECK(row.visit([&](const auto& f) { return squared_error(data.x, f); }) <= least * (1 + 1e-9));
+      }
+    }
+  }
+}
+
+TEST_CASE("rows get scales of their own, and one shape") {
+  std::vector<float> x;
+  for (int r = 0; r < 4; ++r) {
+    for (int k = 0; k < 50; ++k) x.push_back(std::ldexp(static_cast<float>(k - 25) / 26, 3 * r));
+  }
+  const std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{1, 4}};
+  for (const auto rule : {rt::RangeRule::min_mse, rt::RangeRule::max_abs, rt::RangeRule::percentile}) {
+    const rt::RowFormats rows = rt::choose_rows(shapes, x, 4, {.rule = rule, .share = 1});
+    CHECK(rows.format == shapes[0]);
+    CHECK(rows.shifts == std::vector<int>{0, 3, 6, 9});
+  }
+  const rt::RowFormats clipped = rt::choose_rows(shapes, x, 4, {.rule = rt::RangeRule::percentile, .share = 0.4});
+  CHECK(clipped.shifts == std::vector<int>{-1, 2, 5, 8});
+  CHECK(rt::choose_rows(shapes, std::vector<float>(6), 2).shifts == std::vector<int>{0, 0});  // zeros
+
+  CHECK(rt::choose_scaled(shapes, range_of({-0.9f, 0.9f}), {.rule = rt::RangeRule::max_abs}) == shapes[0]);
+  CHECK(rt::choose_scaled(shapes, range_of({-7.9f, 0.9f}), {.rule = rt::RangeRule::max_abs}) == shapes[0].scaled(3));
+}
+
+TEST_CASE("where no scale suits, the nearest that there is does") {
+  // Smaller than any scale goes, larger than it goes, and formats with one scale only.
+  const std::vector<float> x{0.5f, 0.25f, 1e-40f, 2e-40f, 3e38f, 1e38f};
+  for (const rt::AnyFormat shape : {rt::AnyFormat(rt::DynamicFixedPoint{1, 3}), rt::AnyFormat(rt::BFloat16{}),
+                                    rt::AnyFormat(rt::Minifloat{3, 7}), rt::AnyFormat(rt::PowerOfTwoOrZero{-126, 0})}) {
+    for (const auto rule : {rt::RangeRule::min_mse, rt::RangeRule::max_abs, rt::RangeRule::percentile}) {
+      CAPTURE(to_string(shape), static_cast<int>(rule));
+      const rt::RowFormats rows = rt::choose_rows(std::span(&shape, 1), x, 3, {.rule = rule});
+      REQUIRE(rows.shifts.size() == 3);
+      for (const int shift : rows.shifts) CHECK(shape.can_scale(shift));
+    }
+  }
+  const rt::AnyFormat fixed = rt::DynamicFixedPoint{1, 3};
+  CHECK(rt::choose_rows(std::span(&fixed, 1), x, 3).shifts == std::vector<int>{0, -123, 99});
+  // A format that cannot be scaled competes as it is.
+  const std::vector<rt::AnyFormat> both{fixed, rt::BFloat16{}};
+  CHECK(rt::choose_scaled(both, range_of({0.5f, 1.015625f, 2, 3})) == both[1]);
+}
+
+TEST_CASE("what has no scale is refused") {
+  const std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{1, 4}};
+  const auto refusal = [](auto f) { return checks::message_of<std::invalid_argument>(f); };
+  CHECK(checks::contains(refusal([&] { rt::choose_scaled({}, range_of({1.0f})); }), "no format"));
+  CHECK(checks::contains(refusal([&] { rt::choose_scaled(shapes, {}); }), "0 finite values"));
+  CHECK(checks::contains(refusal([&] { rt::choose_scaled(shapes, range_of({1.0f, checks::inf})); }), "1 others"));
+  CHECK(checks::contains(
+      refusal([&] { rt::choose_scaled(shapes, range_of({1.0f}), {.rule = rt::RangeRule::ristretto2016}); }),
+      "ristretto2016"));
+  const std::vector<float> five(5, 1.0f), bad{1.0f, checks::quiet_nan};
+  CHECK(checks::contains(refusal([&] { rt::choose_rows(shapes, five, 2); }), "5 numbers are no 2 rows"));
+  CHECK(checks::contains(refusal([&] { rt::choose_rows(shapes, five, 0); }), "no 0 rows"));
+  CHECK(checks::contains(refusal([&] { rt::choose_rows(shapes, bad, 1); }), "NaN"));
+  CHECK(checks::contains(refusal([&] { rt::choose_rows(shapes, five, 1, {.share = 0}); }), "share"));
+}
