@@ -128,6 +128,16 @@ TEST_CASE("a margin of zero accepts what costs nothing; better scores are welcom
   CHECK(rt::search(parts, LinearScore{{9}}, std::numeric_limits<double>::infinity()).assignment == Assignment{4});
 }
 
+TEST_CASE("a loss of just the margin is within it, as decimals go") {
+  CHECK(0.4826 < 0.5 - 0.0174);  // as doubles are rounded
+  CHECK(rt::within_margin(0.4826, 0.5, 0.0174));
+  CHECK(rt::within_margin(-0.5174, -0.5, 0.0174));
+  CHECK(!rt::within_margin(0.4826 - 1e-10, 0.5, 0.0174));
+  CHECK(!rt::within_margin(0.4825, 0.5, 0.0174));
+  CHECK(rt::within_margin(0, 0, 0));
+  CHECK(!rt::within_margin(std::numeric_limits<double>::quiet_NaN(), 0.5, 1));
+}
+
 TEST_CASE("no parts: the baseline is the result") {
   const Result r = rt::search(std::vector<Part>{}, [](const Assignment&) { return 3.0; }, 0.0);
   CHECK(r.assignment.empty());
