@@ -200,6 +200,31 @@ TEST_CASE("the search under a cost reports in order, and keeps the best when it 
   }
 }
 
+TEST_CASE("a report that answers no ends the search under a cost after its trial, with the best so far") {
+  const auto search = [](std::size_t trials) {
+    std::size_t told = 0;
+    const auto report = [&](const CostTrial&) { return ++told < trials ? rt::Proceed::yes : rt::Proceed::no; };
+    const CostResult r = rt::search_costs(layers(3), Divergence{{64, 1, 16}}, Bits{{3, 2, 1}}, 0.1, report);
+    CHECK(told == r.trials.size());
+    return r;
+  };
+  const CostResult whole = search(1000);
+  CHECK(whole.finished);
+  const std::size_t all = whole.trials.size();
+  REQUIRE(all > 25);  // in float, widest, 18 alone, and the walk
+  for (std::size_t trials = 1; trials <= all; ++trials) {
+    const CostResult r = search(trials);
+    CHECK(!r.finished);
+    REQUIRE(r.trials.size() == trials);
+    const CostTrial* best = &whole.trials[0];
+    for (std::size_t k = 0; k < trials; ++k) {
+      CHECK(r.trials[k].assignment == whole.trials[k].assignment);
+      if (whole.trials[k].within_margin && whole.trials[k].cost < best->cost) best = &whole.trials[k];
+    }
+    CHECK(r.assignment == best->assignment);
+  }
+}
+
 TEST_CASE("what nothing can narrow stays as it is") {
   const CostResult r = rt::search_costs(layers(2), Divergence{{1e9, 1e9}}, Bits{{1, 1}}, 0.1);
   CHECK(r.finished);

@@ -196,6 +196,36 @@ TEST_CASE("a report that throws stops the search and keeps the trial it was told
   CHECK(r.assignment == Assignment{untouched});
 }
 
+TEST_CASE("a report that answers no ends the search after its trial, and keeps what was found") {
+  const std::vector<Part> parts = {{"a", {8, 4}}, {"b", {8, 4}}};
+  const auto search = [&](std::size_t trials) {
+    std::size_t told = 0;
+    const auto report = [&](const Trial&) { return ++told < trials ? rt::Proceed::yes : rt::Proceed::no; };
+    const Result r = rt::search(parts, LinearScore{{1, 1}}, 12.0, report);
+    CHECK(told == r.trials.size());
+    return r;
+  };
+  const Result whole = search(1000);  // float, a8, a4, b8, b4, together, a up, b up, a up twice, both up
+  REQUIRE(whole.trials.size() == 10);
+  CHECK(whole.finished);
+  for (std::size_t trials = 1; trials <= 10; ++trials) {
+    const Result r = search(trials);
+    CAPTURE(trials);
+    CHECK(!r.finished);
+    CHECK(r.trials.size() == trials);
+    CHECK(r.baseline == 100);
+    CHECK(r.alone == Assignment{trials < 2   ? untouched
+                                : trials < 3 ? std::optional(8)
+                                             : 4,
+                                trials < 4   ? untouched
+                                : trials < 5 ? std::optional(8)
+                                             : 4});
+    CHECK(r.alone_score.has_value() == (trials >= 6));
+    CHECK(r.assignment == (trials < 9 ? Assignment{untouched, untouched} : whole.assignment));
+    CHECK(r.score == (trials < 9 ? 100 : whole.score));
+  }
+}
+
 TEST_CASE("candidates may be anything that the score understands") {
   const std::vector<rt::Part<std::string>> parts = {{"a", {"wide", "narrow"}}};
   const auto score = [](const rt::Assignment<std::string>& a) { return a[0] == "narrow" ? 1.0 : 2.0; };
