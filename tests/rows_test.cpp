@@ -72,6 +72,55 @@ TEST_CASE("rows get scales of their own, and one shape") {
   CHECK(rt::choose_scaled(shapes, range_of({-7.9f, 0.9f}), {.rule = rt::RangeRule::max_abs}) == shapes[0].scaled(3));
 }
 
+TEST_CASE("row formats are the format times a power of two for each row") {
+  const rt::AnyFormat format = rt::DynamicFixedPoint{1, 4};
+  const rt::RowFormats rows{format, {0, 3, -2}};
+  CHECK(rows.formats() ==
+        std::vector<rt::AnyFormat>{format, rt::DynamicFixedPoint{4, 1}, rt::DynamicFixedPoint{-1, 6}});
+  CHECK(rt::row_formats(format, std::vector<int>{-1}) == std::vector<rt::AnyFormat>{rt::DynamicFixedPoint{0, 5}});
+  CHECK(rt::row_formats(format, {}).empty());
+  CHECK_THROWS_AS(rt::row_formats(rt::BFloat16{}, std::vector<int>{1}), std::invalid_argument);
+}
+
+TEST_CASE("a format is chosen by any loss: the least among all scales near those of least squares") {
+  const std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{1, 3}, rt::UnsignedFixedPoint{0, 4}};
+  const auto x = real_looking_data(1)[0].x;
+  const rt::Range range = range_of(x);
+  // Losses with a lowest place: the distance of the largest number from a target.
+  for (const float target : {0.06f, 0.9f, 4.0f, 20.0f, 1000.0f}) {
+    std::vector<rt::AnyFormat> tried;
+    const auto loss = [&](const rt::AnyFormat& format) {
+      tried.push_back(format);
+      return std::abs(std::log2(static_cast<double>(format.largest() / target)));
+    };
+    const rt::AnyFormat chosen = rt::choose_by(shapes, range, loss);
+    REQUIRE(tried.size() == 19);  // the start, and nine of each shape
+    CHECK(tried[0] == rt::choose_scaled(shapes, range));
+    for (std::size_t s = 0; s < 2; ++s) {
+      const rt::AnyFormat middle = rt::choose_scaled(std::span(shapes).subspan(s, 1), range);
+      for (std::size_t k = 0; k < 9; ++k) CHECK(tried[1 + 9 * s + k] == middle.scaled(static_cast<int>(k) - 4));
+    }
+    std::vector<rt::AnyFormat> all = tried;  // loss adds to tried
+    for (const rt::AnyFormat& format : all) CHECK(loss(chosen) <= loss(format));
+  }
+
+  // Of equal losses, and where one is less by no more than sums are rounded, the start stays, then the first.
+  const rt::AnyFormat start = rt::DynamicFixedPoint{2, 2};
+  CHECK(rt::choose_by(shapes, range, [](const rt::AnyFormat&) { return 1.0; }, start) == start);
+  CHECK(rt::choose_by(shapes, range, [](const rt::AnyFormat&) { return -1.0; }, start) == start);
+  const auto but = [&](double other) {
+    return [&start, other](const rt::AnyFormat& format) { return format == start ? 1.0 : other; };
+  };
+  CHECK(rt::choose_by(shapes, range, but(1 - 5e-10), start) == start);
+  const rt::AnyFormat first = rt::choose_scaled(std::span(shapes).first(1), range).scaled(-4);
+  CHECK(rt::choose_by(shapes, range, but(1 - 2e-9), start) == first);
+  CHECK(rt::choose_by(shapes, range, but(0), start) == first);
+  const rt::AnyFormat one = rt::BFloat16{};  // has no other scale
+  CHECK(rt::choose_by(std::span(&one, 1), range, but(0), start) == one);
+  CHECK(checks::contains(checks::message_of<std::invalid_argument>([&] { rt::choose_by(shapes, range, but(NAN)); }),
+                         "the loss with "));
+}
+
 TEST_CASE("where no scale suits, the nearest that there is does") {
   // Smaller than any scale goes, larger than it goes, and formats with one scale only.
   const std::vector<float> x{0.5f, 0.25f, 1e-40f, 2e-40f, 3e38f, 1e38f};
