@@ -2,8 +2,11 @@
 // Ranges: streams, merges, quantiles.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <initializer_list>
 #include <random>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <ristretto/range.hpp>
@@ -21,7 +24,7 @@ using checks::range_of;
 using checks::real_looking_data;
 
 bool equal(const rt::Range& a, const rt::Range& b) {
-  return checks::same(a.min(), b.min()) && checks::same(a.max(), b.max()) &&
+  return checks::same(a.min(), b.min()) && checks::same(a.max(), b.max()) && a.digits() == b.digits() &&
          std::ranges::equal(a.histogram(), b.histogram());
 }
 
@@ -78,6 +81,79 @@ TEST_CASE("a range counts values, NaN and infinities, and keeps its ends from th
   CHECK(range_of({checks::quiet_nan, -checks::inf}).max_abs() == 0);
   CHECK(range_of({checks::largest_float, -checks::largest_float}).max_abs() == checks::largest_float);
   CHECK(range_of({checks::smallest_float}).max() == checks::smallest_float);
+}
+
+TEST_CASE("the digits of a range are those of all its values, however these come") {
+  const auto digits = [](std::initializer_list<float> x) { return range_of(x).digits(); };
+  constexpr std::uint32_t half = 1 << 22, quarter = 1 << 21;  // fraction bits
+  CHECK(rt::Range{}.digits() == rt::Digits{0, rt::Digits::none});
+  CHECK(digits({0.0f, -0.0f, checks::inf, -checks::inf, checks::quiet_nan}) == rt::Digits{});
+  CHECK(digits({1}) == rt::Digits{0, 149});
+  CHECK(digits({-1}) == rt::Digits{0, 149});
+  CHECK(digits({0.75f}) == rt::Digits{half, 147});  // 3 * 2^-2
+  CHECK(digits({1.25f, 8}) == rt::Digits{quarter, 147});
+  CHECK(digits({1.25f, 1.5f}) == rt::Digits{half | quarter, 147});
+  CHECK(digits({checks::smallest_float}) == rt::Digits{1, 0});
+  CHECK(digits({6 * checks::smallest_float}) == rt::Digits{6, 1});
+  CHECK(digits({0x1p-126f}) == rt::Digits{0, 23});
+  CHECK(digits({checks::largest_float}) == rt::Digits{0x7FFFFF, 253});
+  CHECK(digits({1, 0x1.000002p0f}) == rt::Digits{1, 126});
+
+  // Of random values: all are multiples of 2^(lowest - 149), and one is not of twice that.
+  checks::Patterns patterns;
+  for (int repeat = 0; repeat < 300; ++repeat) {
+    std::vector<float> x(1 + patterns.next() % 9);
+    const std::uint32_t kept = 0xFFFFFFFFu << patterns.next() % 24;
+    for (float& value : x) value = checks::from_bits(patterns.next() & 0xBFFFFFFF & kept);  // below 2
+    const rt::Digits found = range_of(x).digits();
+    std::uint32_t fraction = 0;
+    bool divides = true, more = true;
+    for (const float value : x) {
+      const double times = std::ldexp(static_cast<double>(value), 149 - static_cast<int>(found.lowest));
+      divides = divides && times == std::trunc(times);
+      more = more && times / 2 == std::trunc(times / 2);
+      fraction |= checks::bits(value) & 0x7FFFFF;
+      CHECK(checks::same(found.truncated(value), value));
+    }
+    CHECK(divides);
+    CHECK(!more);
+    CHECK(found.fraction == fraction);
+  }
+  // Values that were counted elsewhere have the digits that are told, or any.
+  const rt::Range whole = range_of({0.75f, 3});
+  const std::span<const std::uint64_t, rt::Range::bins> counts(whole.histogram());
+  rt::Range told, untold;
+  told.add(counts, {0.75f, 3}, whole.digits());
+  untold.add(counts, {0.75f, 3});
+  CHECK(equal(told, whole));
+  CHECK(untold.digits() == rt::Digits::unknown());
+}
+
+TEST_CASE("numbers are truncated to the digits of others") {
+  const rt::Digits quarters = range_of({0.25f, 1.75f}).digits();  // three digits, the last 2^-2 or more
+  for (const auto& [x, expected] : std::vector<std::pair<float, float>>{
+           {1.99f, 1.75f}, {-1.99f, -1.75f}, {7.9f, 7}, {15.9f, 14}, {0.3f, 0.25f}, {0.74f, 0.5f}, {0, 0}}) {
+    CHECK(quarters.truncated(x) == expected);
+  }
+  CHECK(rt::Digits::unknown().truncated(0.1f) == 0.1f);
+  const rt::Digits even = range_of({6 * checks::smallest_float}).digits();
+  CHECK(checks::same(even.truncated(9 * checks::smallest_float), 8 * checks::smallest_float));
+}
+
+TEST_CASE("the positive part of a range is that of what a ReLU leaves") {
+  for (const Data& data : real_looking_data(2.0)) {
+    for (const float sign : {1.0f, -1.0f}) {
+      std::vector<float> x = data.x;
+      for (float& value : x) value *= sign;
+      std::vector<float> rectified = x;
+      for (float& value : rectified) value = value > 0 ? value : 0;
+      CHECK(equal(range_of(x).positive_part(), range_of(rectified)));
+    }
+  }
+  CHECK(equal(range_of({-1.5f, 4, -0.0f}).positive_part(), range_of({0.0f, 4, 0})));
+  CHECK(equal(range_of({-1.5f, -3}).positive_part(), range_of({0.0f, 0})));
+  CHECK(equal(rt::Range{}.positive_part(), rt::Range{}));
+  CHECK(range_of({-1, checks::inf, -checks::inf, checks::quiet_nan}).positive_part().infinite_count() == 1);
 }
 
 TEST_CASE("the memory of a range is bounded") {
