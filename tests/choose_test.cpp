@@ -2,6 +2,7 @@
 // The choice of formats: every rule against a brute-force search, and the original's numbers.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -213,6 +214,28 @@ TEST_CASE("min_mse is within 2 % of the least squared error: minifloat") {
 TEST_CASE("min_mse is within 2 % of the least squared error: power of two") {
   CHECK(min_mse_against_brute_force<Pow2>(2, 8) == "");
   CHECK(min_mse_against_brute_force<Pow2z>(2, 8) == "");
+}
+
+TEST_CASE("min_mse finds a grid twelve octaves below the largest value") {
+  // Numbers all over (-0.89, 0.89), and one far beyond that is not worth the grid which covers it.
+  std::vector<float> x;
+  for (int k = -511; k <= 511; k += 2) x.push_back(static_cast<float>(k) * 0.00173f);
+  for (int octaves = 0; octaves <= 12; ++octaves) {
+    rt::Range range = range_of(x);
+    double times = 1;
+    for (; times < 100 * std::ldexp(1.0, 2 * octaves); times *= 2) range.merge(range);
+    const float far = std::ldexp(0.9f, octaves);
+    range.observe({&far, 1});
+    const Fixed near = rt::choose<Fixed>(4, range_of(x)), chosen = rt::choose<Fixed>(4, range);
+    const Fixed covering = rt::choose<Fixed>(4, range, {.rule = rt::RangeRule::max_abs});
+    CAPTURE(octaves, rt::to_string(chosen));
+    CHECK(covering.fractional_length() == 3 - octaves);
+    CHECK(chosen == near);
+    double least = HUGE_VAL;
+    const auto error = [&](const Fixed& f) { return times * squared_error(x, f) + squared_error({&far, 1}, f); };
+    for (const Fixed& f : all_of_width<Fixed>(4)) least = std::min(least, error(f));
+    CHECK(error(chosen) == least);
+  }
 }
 
 TEST_CASE("min_mse knows the ends of the range exactly") {

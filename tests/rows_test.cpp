@@ -72,6 +72,21 @@ TEST_CASE("rows get scales of their own, and one shape") {
   CHECK(rt::choose_scaled(shapes, range_of({-7.9f, 0.9f}), {.rule = rt::RangeRule::max_abs}) == shapes[0].scaled(3));
 }
 
+TEST_CASE("a scaled format is found fourteen octaves from the widest") {
+  std::vector<float> x;
+  for (int k = -511; k <= 511; k += 2) x.push_back(static_cast<float>(k) * 0.00173f);
+  const std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{1, 3}};
+  for (int octaves = 0; octaves <= 12; ++octaves) {  // and one, where the format's end is just below a power of two
+    rt::Range range = range_of(x);
+    for (double times = 1; times < 100 * std::ldexp(1.0, 2 * octaves); times *= 2) range.merge(range);
+    const float far = std::ldexp(0.9f, octaves);
+    range.observe({&far, 1});
+    CAPTURE(octaves);
+    CHECK(rt::choose_scaled(shapes, range, {.rule = rt::RangeRule::max_abs}) == shapes[0].scaled(octaves));
+    CHECK(rt::choose_scaled(shapes, range) == shapes[0]);
+  }
+}
+
 TEST_CASE("row formats are the format times a power of two for each row") {
   const rt::AnyFormat format = rt::DynamicFixedPoint{1, 4};
   const rt::RowFormats rows{format, {0, 3, -2}};
