@@ -127,6 +127,42 @@ std::string min_mse_against_brute_force(int first, int last) {
   return "";
 }
 
+/// Numbers of a format: some at its ends, or near zero, or all over it.
+template <class F>
+std::vector<float> numbers_of(const F& format, checks::Patterns& patterns) {
+  std::vector<float> x(1 + patterns.next() % 300);
+  const int low = std::ilogb(format.quantum(format.saturate(0.0f)));
+  const auto octaves = static_cast<std::uint32_t>(std::ilogb(format.largest()) - low + 2);
+  const bool is_even = patterns.next() % 2 == 0;
+  const float share = std::ldexp(1.0f, -static_cast<int>(patterns.next() % 4));
+  for (float& value : x) {
+    const float part = static_cast<float>(patterns.next()) * 0x1p-32f;
+    const float end = patterns.next() % 2 == 0 ? format.lowest() : format.largest();
+    const float octave = std::ldexp(1 + part, low + static_cast<int>(patterns.next() % octaves));
+    const float near = is_even ? end * part * share : std::copysign(octave, end);
+    value = rt::Trimmer{format}(std::clamp(near, format.lowest(), format.largest()));
+  }
+  return x;
+}
+
+/// Numbers of formats of each width that get another format, with an error.
+template <class F>
+std::string grids_that_are_lost(int first, int last) {
+  checks::Patterns patterns;
+  for (int bits = first; bits <= last; ++bits) {
+    const std::vector<F> formats = all_of_width<F>(bits);
+    for (int repeat = 0; repeat < 100; ++repeat) {
+      const F format = formats[patterns.next() % formats.size()];
+      const std::vector<float> x = numbers_of(format, patterns);
+      const F chosen = rt::choose<F>(bits, range_of(x));
+      if (squared_error(x, chosen) != 0) {
+        return std::to_string(x.size()) + " numbers of " + rt::to_string(format) + " get " + rt::to_string(chosen);
+      }
+    }
+  }
+  return "";
+}
+
 template <class F>
 F original(int bits, float max_abs, rt::Role role = rt::Role::activations) {
   return rt::choose<F>(bits, range_of({max_abs}), {.rule = rt::RangeRule::ristretto2016, .role = role});
@@ -214,6 +250,29 @@ TEST_CASE("min_mse is within 2 % of the least squared error: minifloat") {
 TEST_CASE("min_mse is within 2 % of the least squared error: power of two") {
   CHECK(min_mse_against_brute_force<Pow2>(2, 8) == "");
   CHECK(min_mse_against_brute_force<Pow2z>(2, 8) == "");
+}
+
+TEST_CASE("min_mse leaves numbers on the grid that they have") {
+  std::vector<float> x;
+  for (int k = 0; k <= 128; ++k) x.push_back(static_cast<float>(k));
+  CHECK(rt::choose<Unsigned>(8, range_of(x)) == Unsigned(8, 0));  // Unsigned(7, 1) would only lose the 128
+  CHECK(rt::choose<Fixed>(9, range_of(x)) == Fixed(9, 0));
+  for (float& value : x) value *= -0x1p-20f;
+  CHECK(rt::choose<Fixed>(8, range_of(x)) == Fixed(-12, 20));
+  rt::Range pieces = range_of(std::span(x).first(100));
+  pieces.merge(range_of(std::span(x).subspan(100)));
+  CHECK(rt::choose<Fixed>(8, pieces) == Fixed(-12, 20));
+
+  CHECK(grids_that_are_lost<Fixed>(1, 32) == "");
+  CHECK(grids_that_are_lost<Unsigned>(1, 32) == "");
+  CHECK(grids_that_are_lost<Ieee>(3, 32) == "");
+  CHECK(grids_that_are_lost<ToInfinity>(3, 32) == "");
+  CHECK(grids_that_are_lost<FiniteNan>(3, 32) == "");
+  CHECK(grids_that_are_lost<Finite>(2, 32) == "");
+  CHECK(grids_that_are_lost<Fnuz>(2, 32) == "");
+  CHECK(grids_that_are_lost<Original>(2, 32) == "");
+  CHECK(grids_that_are_lost<Pow2>(1, 8) == "");
+  CHECK(grids_that_are_lost<Pow2z>(2, 8) == "");
 }
 
 TEST_CASE("min_mse finds a grid twelve octaves below the largest value") {

@@ -72,6 +72,33 @@ TEST_CASE("rows get scales of their own, and one shape") {
   CHECK(rt::choose_scaled(shapes, range_of({-7.9f, 0.9f}), {.rule = rt::RangeRule::max_abs}) == shapes[0].scaled(3));
 }
 
+TEST_CASE("scaled formats leave numbers on the grid that they have, and are the finest that do") {
+  std::vector<float> pixels;
+  for (int k = 0; k <= 255; ++k) pixels.push_back(static_cast<float>(k) * 0x1p-8f);
+  for (int bits = 9; bits <= 16; ++bits) {
+    const std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{4, bits - 4}};
+    CHECK(rt::choose_scaled(shapes, range_of(pixels)) == rt::AnyFormat(rt::DynamicFixedPoint{1, bits - 1}));
+    CHECK(rt::choose_rows(shapes, pixels, 1).formats()[0] == rt::AnyFormat(rt::DynamicFixedPoint{1, bits - 1}));
+  }
+  checks::Patterns patterns;
+  for (int repeat = 0; repeat < 300; ++repeat) {
+    const int bits = 2 + static_cast<int>(patterns.next() % 15), e = 1 + static_cast<int>(patterns.next() % 5);
+    std::vector<rt::AnyFormat> shapes{rt::DynamicFixedPoint{1, bits - 1}, rt::UnsignedFixedPoint{0, bits}};
+    if (bits > e) shapes.push_back(Finite(bits - 1 - e, e));
+    if (bits <= 5) shapes.push_back(rt::PowerOfTwoOrZero{2 - (1 << (bits - 1)), 0});
+    const rt::AnyFormat own =
+        shapes[patterns.next() % shapes.size()].scaled(static_cast<int>(patterns.next() % 41) - 20);
+    std::vector<float> x(1 + patterns.next() % 300);
+    for (float& value : x) {
+      const float any = own.largest() * (static_cast<float>(patterns.next()) * 0x1p-31f - 1);
+      value = own.visit([any](const auto& f) { return rt::Trimmer{f}(any); });
+    }
+    const rt::AnyFormat chosen = rt::choose_scaled(shapes, range_of(x));
+    CAPTURE(to_string(own), to_string(chosen), x.size());
+    CHECK(chosen.visit([&](const auto& f) { return squared_error(x, f); }) == 0);
+  }
+}
+
 TEST_CASE("a scaled format is found fourteen octaves from the widest") {
   std::vector<float> x;
   for (int k = -511; k <= 511; k += 2) x.push_back(static_cast<float>(k) * 0.00173f);

@@ -31,8 +31,8 @@ inline bool covers_ends(const AnyFormat& format, const MinMax& ends) {
   return format.visit([&](const auto& f) { return covers(f, ends.max) && (f.lowest() == 0 || covers(f, ends.min)); });
 }
 
-/// Of the format times any power of two the one with the least error (min_mse), or the finest that covers the ends.
-/// Where no such power gives a format, the nearest that does.
+/// Of the format times any power of two the one with the least error (min_mse; of several without error the finest), or
+/// the finest that covers the ends. Where no such power gives a format, the nearest that does.
 template <class Arch>
 Scale best_scale(const AnyFormat& format, const Sample& sample, const MinMax& ends, RangeRule rule) {
   constexpr int reach = 14;  // octaves from the widest on; no good grid is narrower
@@ -45,7 +45,7 @@ Scale best_scale(const AnyFormat& format, const Sample& sample, const MinMax& en
     const AnyFormat scaled = format.scaled(e);
     if (rule != RangeRule::min_mse && e < widest && !covers_ends(scaled, ends)) break;
     const double error = scaled.visit([&](const auto& f) { return squared_error<Arch>(sample, f, scratch); });
-    if (rule != RangeRule::min_mse || error < best.error * (1 - 1e-9)) best = {e, error};
+    if (rule != RangeRule::min_mse || error < best.error * (1 - 1e-9) || error == 0) best = {e, error};
   }
   return best;
 }
