@@ -85,23 +85,29 @@ bool is_finest(const std::vector<F>& covers, const F& chosen, float end) {
   });
 }
 
+template <class F = Fixed>
+std::string refusal(int bits, const rt::Range& range, const rt::Choice& choice = {}) {
+  return checks::message_of<std::invalid_argument>([&] { rt::choose<F>(bits, range, choice); });
+}
+
 template <class F>
 std::string max_abs_against_brute_force(int first, int last) {
   for (int bits = first; bits <= last; ++bits) {
     for (const double scale : {0.003, 1.0, 50.0}) {
       for (const Data& data : real_looking_data(scale, 500)) {
-        const F chosen = rt::choose<F>(bits, range_of(data.x), {.rule = rt::RangeRule::max_abs});
+        const rt::Range range = range_of(data.x);
+        const rt::Choice rule{.rule = rt::RangeRule::max_abs};
         const auto covers = covering(all_of_width<F>(bits), data.x);
-        const std::string which = data.name + " * " + std::to_string(scale) + ": " + rt::to_string(chosen);
-        if (chosen.bits() != bits) return which + " has another width than " + std::to_string(bits);
+        std::string which = data.name + " * " + std::to_string(scale) + " at " + std::to_string(bits) + " bits: ";
         if (covers.empty()) {
-          const auto all = all_of_width<F>(bits);
-          const float most = std::ranges::max(all, {}, [](const F& f) { return f.largest(); }).largest();
-          if (chosen.largest() != most) return which + " does not cover, and others cover more";
-        } else {
-          if (std::ranges::find(covers, chosen) == covers.end()) return which + " does not cover";
-          if (!is_finest(covers, chosen, range_of(data.x).max_abs())) return which + " is not the finest";
+          if (!checks::contains(refusal<F>(bits, range, rule), " reaches from ")) return which + "none reaches it";
+          continue;
         }
+        const F chosen = rt::choose<F>(bits, range, rule);
+        which += rt::to_string(chosen);
+        if (chosen.bits() != bits) return which + " has another width";
+        if (std::ranges::find(covers, chosen) == covers.end()) return which + " does not cover";
+        if (!is_finest(covers, chosen, range.max_abs())) return which + " is not the finest";
       }
     }
   }
@@ -113,9 +119,13 @@ std::string min_mse_against_brute_force(int first, int last) {
   for (int bits = first; bits <= last; ++bits) {
     for (const double scale : {0.02, 1.0, 37.0}) {
       for (const Data& data : real_looking_data(scale)) {
-        const F chosen = rt::choose<F>(bits, range_of(data.x));
         double best = HUGE_VAL;
         for (const F& f : all_of_width<F>(bits)) best = std::min(best, squared_error(data.x, f));
+        if (std::isinf(best)) {
+          if (!checks::contains(refusal<F>(bits, range_of(data.x)), " reaches from ")) return "an infinite error";
+          continue;
+        }
+        const F chosen = rt::choose<F>(bits, range_of(data.x));
         const double error = squared_error(data.x, chosen);
         if (!(error <= 1.02 * best)) {
           return data.name + " * " + std::to_string(scale) + ": " + rt::to_string(chosen) + " has " +
@@ -169,11 +179,6 @@ F original(int bits, float max_abs, rt::Role role = rt::Role::activations) {
 }
 int original_integer_length(float max_abs, rt::Role role) { return original<Fixed>(8, max_abs, role).integer_length(); }
 
-template <class F = Fixed>
-std::string refusal(int bits, const rt::Range& range, const rt::Choice& choice = {}) {
-  return checks::message_of<std::invalid_argument>([&] { rt::choose<F>(bits, range, choice); });
-}
-
 }  // namespace
 
 TEST_CASE("max_abs is the finest grid that covers, to half a quantum beyond its ends") {
@@ -204,8 +209,38 @@ TEST_CASE("max_abs at the ends of grids") {
   CHECK(rt::choose<ToInfinity>(16, range_of({65520.0f}), rule) == ToInfinity(9, 6));  // would round to infinity
   CHECK(rt::choose<Ieee>(8, range_of({0.02f}), rule) == Ieee(3, 4));  // fewer exponent bits would trim it to 0
   CHECK(rt::choose<Pow2>(4, range_of({1.0f, 1e-6f}), rule) == Pow2(-7, 0));
-  CHECK(rt::choose<Fixed>(8, range_of({checks::largest_float}), rule) == Fixed(104, -96));
   CHECK(rt::choose<Fixed>(8, range_of({checks::smallest_float}), rule) == Fixed(-118, 126));
+}
+
+TEST_CASE("what no format of a width reaches is refused: near the largest float, and by narrow minifloats") {
+  using enum rt::RangeRule;
+  for (const auto rule : {max_abs, percentile, min_mse}) {
+    const rt::Choice choice{.rule = rule, .share = 1};
+    CHECK(refusal(8, range_of({-1, 3e38f}), choice) ==
+          "ristretto::choose: no DynamicFixedPoint with 8 bits reaches from -1 to 3e+38; the widest ends at "
+          "1.0062e+31: choose more bits, or scale the values");
+    CHECK(checks::contains(refusal(8, range_of({-3e38f, 1}), choice), "reaches from -3e+38 to 1"));
+    CHECK(checks::contains(refusal<Unsigned>(8, range_of({3e38f}), choice), "no UnsignedFixedPoint with 8 bits"));
+    CHECK(rt::choose<Unsigned>(8, range_of({-3e38f, 1}), choice) == Unsigned(1, 7));  // negative numbers become 0
+    CHECK(rt::choose<Fixed>(32, range_of({1.25f * 0x1p126f}), choice) == Fixed(128, -96));
+    CHECK(rt::choose<Fixed>(8, range_of({0x1.fep102f}), choice) == Fixed(104, -96));
+    // The end of Fixed(104, -96) is 127 * 2^96; half a quantum beyond it is covered.
+    const float end = 127.5f * 0x1p96f;
+    CHECK(rt::choose<Fixed>(8, range_of({end}), choice) == Fixed(104, -96));
+    CHECK(checks::contains(refusal(8, range_of({std::nextafter(end, checks::inf)}), choice), "no DynamicFixedPoint"));
+    CHECK(rt::choose<Pow2>(4, range_of({0x1.8p127f}), choice) == Pow2(120, 127));
+    CHECK(checks::contains(refusal<Pow2z>(4, range_of({checks::largest_float}), choice), "no PowerOfTwoOrZero"));
+    if (rule != min_mse) {
+      CHECK(refusal<Finite>(4, range_of({-30, 1}), choice) ==
+            "ristretto::choose: no Minifloat with 4 bits reaches from -30 to 1; the widest ends at 16: choose more "
+            "bits, or scale the values, or the format by choose_scaled");
+    }
+  }
+  CHECK(rt::choose<Finite>(4, range_of({-30, 1})).largest() == 16);  // the least squared error that there is
+  CHECK(rt::choose<Fixed>(8, range_of({3e38f}), {.rule = ristretto2016}) == Fixed(104, -96));
+  std::vector<float> few_large(1000, 1.0f);
+  few_large.push_back(3e38f);
+  CHECK(rt::choose<Fixed>(8, range_of(few_large), {.rule = percentile, .share = 0.99}) == Fixed(2, 6));
 }
 
 TEST_CASE("a range of zeros is treated as [-1, 1]") {
