@@ -30,7 +30,7 @@ class Numbers {
   Patterns patterns_;
 };
 
-/// (K, positions): K inputs that go together, as those behind a ReLU do.
+/// (K, positions): K inputs that are correlated, as those behind a ReLU are.
 inline MatrixXd inputs(Index size, Index positions, std::uint32_t seed) {
   Numbers numbers(seed);
   const MatrixXd mix = numbers.matrix(size, size) + MatrixXd::Constant(size, size, 0.3);
