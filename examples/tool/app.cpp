@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "app.hpp"
+// The commands of the tool, and its version.
+#include "tool/app.hpp"
 
 #include <fmt/format.h>
-#include <ristretto/config.hpp>
 #include <xsimd/xsimd.hpp>
 
-#include "inspect.hpp"
-#include "quantize.hpp"
-#include "score.hpp"
-#include "train.hpp"
+#include <ristretto/config.hpp>
+
+#include "tool/inspect.hpp"
+#include "tool/quantize.hpp"
+#include "tool/score.hpp"
+#include "tool/train.hpp"
 
 namespace tool {
 

@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "app.hpp"
-#include "common.hpp"
+#include "tool/app.hpp"
+#include "tool/common.hpp"
 
 namespace {
 
