@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Thrust: the bits of single numbers on the host, whatever the system, alignment, split and stream. Compiled as C++ for
-// CPP, OMP and TBB, and in thrust_test.cu for CUDA.
+// CPP, OMP and TBB, and in thrust_test.cu for CUDA. RISTRETTO_THRUST_FULL adds what no system can change: all roundings
+// with all formats, formats that users write, every number of the 16-bit types.
 #include <ristretto/thrust.hpp>
 
 #include <thrust/device_vector.h>
@@ -128,6 +129,8 @@ void check_rounding(const char* name, const R& round) {
 
 }  // namespace
 
+#if defined(RISTRETTO_THRUST_FULL)
+
 TEST_CASE("RoundNearestExponent has the bits of the host, and goes with powers of two only") {
   if (skipped()) return;
   const std::vector<float> x = inputs();
@@ -144,10 +147,14 @@ TEST_CASE("RoundNearestExponent has the bits of the host, and goes with powers o
   CHECK(checks::contains(message, "RoundNearestExponent does not go with minifloat:10,5"));
 }
 
+#endif
+
 TEST_CASE("every format and encoding, rounded to nearest, has the bits of the host") {
   if (skipped()) return;
   check_rounding("RoundNearest", rt::RoundNearest{});
 }
+
+#if defined(RISTRETTO_THRUST_FULL)
 
 TEST_CASE("every format and encoding, ties away and up, has the bits of the host") {
   if (skipped()) return;
@@ -167,6 +174,8 @@ TEST_CASE("every format and encoding, stochastic rounding, has the bits of the h
   check_rounding("RoundStochastic<32>", stochastic32);
   check_rounding("RoundStochastic<16>", stochastic16);
 }
+
+#endif
 
 namespace {
 
@@ -385,6 +394,8 @@ static_assert(!rt::ThrustRange<Strided> && !rt::ThrustRange<float*> && !rt::Thru
 
 }  // namespace users
 
+#if defined(RISTRETTO_THRUST_FULL)
+
 TEST_CASE("formats and roundings that users write", "[short]") {
   if (skipped()) return;
   const thrust::device_vector<float> x = on_device(std::vector<float>{0.3f, -0.7f, 900});
@@ -397,6 +408,8 @@ TEST_CASE("formats and roundings that users write", "[short]") {
   rt::trim(thrust::device, x, out, rt::Trimmer{AnyFormat(rt::DynamicFixedPoint{2, 3}), users::RoundToInteger{}});
   CHECK(on_host(out) == std::vector<float>{0.25f, -0.75f, 1.875f});
 }
+
+#endif
 
 TEST_CASE("sizes that differ are refused, and nothing is written", "[short]") {
   if (skipped()) return;
@@ -418,6 +431,8 @@ static_assert(rt::detail::Storage<__half>::holds(rt::Half{}) && rt::detail::Stor
 static_assert(!rt::detail::Storage<__half>::holds(rt::BFloat16{}) && !rt::detail::Storage<__half>::holds(rt::TF32{}));
 static_assert(rt::detail::Storage<__nv_bfloat16>::holds(rt::BFloat16{}));
 static_assert(!rt::detail::Storage<__nv_bfloat16>::holds(rt::Half{}));
+
+#if defined(RISTRETTO_THRUST_FULL)
 
 TEST_CASE("__half and __nv_bfloat16 hold what they are said to hold, and no more") {
   const std::vector<float> x = inputs();
@@ -465,11 +480,17 @@ TEST_CASE("__half and __nv_bfloat16 hold what they are said to hold, and no more
   }
 }
 
+#endif
+
 TEST_CASE("__half and __nv_bfloat16 arrays: the bits of the host", "[short]") {
   if (skipped()) return;
   CHECK(places<__half>() == "");
+#if defined(RISTRETTO_THRUST_FULL) || defined(__CUDACC__)
   CHECK(places<__nv_bfloat16>() == "");
+#endif
 }
+
+#if defined(RISTRETTO_THRUST_FULL)
 
 TEST_CASE("every code of __half and __nv_bfloat16 is trimmed as on the host") {
   if (skipped()) return;
@@ -498,6 +519,8 @@ TEST_CASE("every code of __half and __nv_bfloat16 is trimmed as on the host") {
   check(__nv_bfloat16{}, draws32);
   CHECK(found.report() == "");
 }
+
+#endif
 
 TEST_CASE("a format that the storage does not hold is refused at run time", "[short]") {
   if (skipped()) return;
@@ -775,6 +798,8 @@ TEST_CASE("more than 2^32 elements have the right indices") {
   CHECK(rt::measure(thrust::device, x, x).count == n);
 }
 
+#if defined(RISTRETTO_THRUST_FULL)
+
 TEST_CASE("all 2^32 floats have the bits of the host", "[.][exhaustive]") {
   if (skipped()) return;
   constexpr std::uint64_t piece = std::uint64_t{1} << 26;
@@ -816,5 +841,7 @@ TEST_CASE("all 2^32 floats have the bits of the host", "[.][exhaustive]") {
   check(rt::Trimmer{rt::PowerOfTwo<-8, -1>{}, rt::RoundNearestExponent{}});
   check(rt::Trimmer{rt::PowerOfTwoOrZero<-8, 3>{}});
 }
+
+#endif
 
 #endif

@@ -3,23 +3,16 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
-#include <functional>
 #include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include <fmt/format.h>
-#include <ristretto/config.hpp>
 
-#include "common.hpp"
-#include "inspect.hpp"
-#include "quantize.hpp"
-#include "score.hpp"
-#include "train.hpp"
+#include "tool/app.hpp"
+#include "tool/common.hpp"
 
 namespace {
 
@@ -38,16 +31,11 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-struct Command {
-  std::string name;
-  std::function<int()> run;
-};
-
 /// Refuses a first word that is no command, with the one that was probably meant.
-bool knows(const std::vector<Command>& commands, const std::string& word) {
+bool knows(const std::vector<tool::Command>& commands, const std::string& word) {
   std::string names;
-  const Command* closest = nullptr;
-  for (const Command& c : commands) {
+  const tool::Command* closest = nullptr;
+  for (const tool::Command& c : commands) {
     if (c.name == word) return true;
     if (!closest || distance(word, c.name) < distance(word, closest->name)) closest = &c;
     names += (names.empty() ? "" : ", ") + c.name;
@@ -57,7 +45,7 @@ bool knows(const std::vector<Command>& commands, const std::string& word) {
   return false;
 }
 
-int run(const Command& command) {
+int run(const tool::Command& command) {
   try {
     return command.run();
   } catch (const tool::Interrupted&) {
@@ -72,19 +60,12 @@ int run(const Command& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Condenses convolutional networks of Caffe to few bits, scores and fine-tunes them."};
-  app.require_subcommand(1);
-  app.set_version_flag("--version", fmt::format("ristretto {}.{}.{}", RISTRETTO_VERSION_MAJOR, RISTRETTO_VERSION_MINOR,
-                                                RISTRETTO_VERSION_PATCH));
-  std::vector<Command> commands{{"quantize", tool::add_quantize(app)},
-                                {"test", tool::add_test(app)},
-                                {"train", tool::add_train(app)},
-                                {"inspect", tool::add_inspect(app)}};
-  if (argc > 1 && argv[1][0] != '-' && !knows(commands, argv[1])) return tool::usage;
+  tool::CommandLine line;
+  if (argc > 1 && argv[1][0] != '-' && !knows(line.commands, argv[1])) return tool::usage;
   try {
-    app.parse(argc, argv);
+    line.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : tool::usage;
+    return line.app.exit(error) == 0 ? 0 : tool::usage;
   }
   const auto stop = [](int signal) {
     tool::interrupted() = true;
@@ -92,7 +73,7 @@ int main(int argc, char** argv) {
   };
   std::signal(SIGINT, stop);
   std::signal(SIGTERM, stop);
-  const auto chosen =
-      std::find_if(commands.begin(), commands.end(), [&](const Command& c) { return app.got_subcommand(c.name); });
+  const auto chosen = std::find_if(line.commands.begin(), line.commands.end(),
+                                   [&](const tool::Command& c) { return line.app.got_subcommand(c.name); });
   return run(*chosen);
 }

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <ristretto/config.hpp>
+
 namespace ristretto {
 
 /// A part whose format is searched, e.g. all convolution weights of a network. A candidate is whatever the score
