@@ -17,21 +17,21 @@
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <ristretto/range.hpp>
 #include <ristretto/search.hpp>
 
-#include "data.hpp"
+#include "cnn/data.hpp"
+#include "cnn/net.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/progress.hpp"
+#include "cnn/solver.hpp"
 #include "layer_table.hpp"
 #include "names.hpp"
-#include "net.hpp"
-#include "parallel.hpp"
-#include "progress.hpp"
 #include "result_file.hpp"
-#include "solver.hpp"
 
 namespace {
 

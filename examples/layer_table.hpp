@@ -5,18 +5,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
-#include <ristretto/measure.hpp>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
+#include <ristretto/measure.hpp>
 
-#include "net.hpp"
-#include "parallel_trim.hpp"
+#include "cnn/net.hpp"
+#include "cnn/parallel_trim.hpp"
 
 struct LayerRow {
   std::string name{}, type{};

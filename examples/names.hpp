@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <map>
-#include <ristretto/range.hpp>
 #include <string>
+
+#include <ristretto/range.hpp>
 
 inline const std::map<std::string, ristretto::RangeRule> range_rules{
     {"max_abs", ristretto::RangeRule::max_abs},

@@ -1,18 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Published nets with their weights beside what other engines compute, in the folder data/ of RISTRETTO_DATA.
-#include "catch.hpp"
-#include "checks.hpp"
-
-#include <build.hpp>
-#include <data.hpp>
-#include <files.hpp>
-#include <quantization.hpp>
-#include <source.hpp>
-#include <weights.hpp>
-#include <xz_file.hpp>
-
-#include <ristretto/span.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -24,6 +11,18 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <ristretto/span.hpp>
+
+#include "caffe/build.hpp"
+#include "caffe/files.hpp"
+#include "caffe/quantization.hpp"
+#include "caffe/source.hpp"
+#include "caffe/weights.hpp"
+#include "caffe/xz_file.hpp"
+#include "catch.hpp"
+#include "checks.hpp"
+#include "cnn/data.hpp"
 
 namespace rt = ristretto;
 using namespace caffe_files;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Readers of labelled images, batches made of them, and the progress line.
-#include "data.hpp"
+#include "cnn/data.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -11,8 +11,8 @@
 
 #include "catch.hpp"
 #include "checks.hpp"
+#include "cnn/progress.hpp"
 #include "folder.hpp"
-#include "progress.hpp"
 
 using namespace cnn;
 using checks::contains;

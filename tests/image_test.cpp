@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // JPEG and PNG files: pixels, resizing, and damaged files.
-#include "image.hpp"
+#include "caffe/image.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -10,15 +10,15 @@
 #include <utility>
 #include <vector>
 
-#include "candidates.hpp"
 #include "catch.hpp"
 #include "checks.hpp"
+#include "cnn/parallel.hpp"
 #include "folder.hpp"
-#include "formats.hpp"
-#include "journal.hpp"
-#include "parallel.hpp"
-#include "pictures.hpp"
-#include "repair.hpp"
+#include "tool/candidates.hpp"
+#include "tool/formats.hpp"
+#include "tool/journal.hpp"
+#include "tool/pictures.hpp"
+#include "tool/repair.hpp"
 
 using checks::contains;
 using namespace cnn;

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Nets of plain layers, as the tool writes them, in OpenCV's dnn module: it reads the files and computes the same.
-#include <build.hpp>
-#include <files.hpp>
-#include <weights.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -11,8 +7,12 @@
 
 #include <google/protobuf/text_format.h>
 #include <opencv2/dnn.hpp>
+
 #include <ristretto/random.hpp>
 
+#include "caffe/build.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
 #include "catch.hpp"
 #include "folder.hpp"
 

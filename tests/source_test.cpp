@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sources of labelled pictures, the transforms, and bad files of every kind.
-#include "source.hpp"
+#include "caffe/source.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "caffe/lmdb_file.hpp"
+#include "caffe/xz_file.hpp"
 #include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
-#include "lmdb_file.hpp"
 #include "sample_files.hpp"
-#include "xz_file.hpp"
 
 using namespace caffe_files;
 using checks::contains;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Building nets: which layers, what they read, and how they are set.
-#include "build.hpp"
+#include "caffe/build.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "check.hpp"
-#include "quantization.hpp"
+#include "caffe/quantization.hpp"
+#include "cnn/check.hpp"
 
 namespace caffe_files {
 namespace {

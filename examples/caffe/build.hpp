@@ -2,13 +2,13 @@
 // A net that computes, from Caffe's description of it.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "net.hpp"
+#include <caffe.pb.h>
+
+#include "cnn/net.hpp"
 
 namespace caffe_files {
 

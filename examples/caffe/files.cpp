@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Reading, upgrading and writing Caffe's files.
-#include "files.hpp"
+#include "caffe/files.hpp"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
+
 #if GOOGLE_PROTOBUF_VERSION < 4022000
 #include <google/protobuf/stubs/logging.h>
 #endif

@@ -2,12 +2,12 @@
 // Caffe's files: nets and solvers as text, weights as binary, legacy forms brought up to date.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <caffe.pb.h>
 
 namespace caffe_files {
 

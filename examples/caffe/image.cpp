@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Decoding through libjpeg-turbo and libpng, and resizing.
-#include "image.hpp"
+#include "caffe/image.hpp"
 
 #include <cstddef>
 #include <cstdio>  // before jpeglib.h, which needs FILE
@@ -16,8 +16,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "check.hpp"
-#include "data.hpp"
+#include "cnn/check.hpp"
+#include "cnn/data.hpp"
 
 namespace caffe_files {
 namespace {

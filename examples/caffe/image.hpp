@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor.hpp"
+#include "cnn/tensor.hpp"
 
 namespace caffe_files {
 

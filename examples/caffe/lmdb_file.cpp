@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Opening an LMDB database: a check of every page that will be used, then liblmdb.
-#include "lmdb_file.hpp"
+#include "caffe/lmdb_file.hpp"
 
 #include <algorithm>
 #include <bit>

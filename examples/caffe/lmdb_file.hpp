@@ -2,14 +2,14 @@
 // The records of an LMDB database.
 #pragma once
 
-#include <lmdb.h>
-
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <lmdb.h>
 
 namespace caffe_files {
 

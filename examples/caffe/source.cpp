@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Opening of sources, reading and transforming of pictures.
-#include "source.hpp"
+#include "caffe/source.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <exception>
 #include <filesystem>
 #include <limits>
-#include <ristretto/random.hpp>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
-#include "check.hpp"
-#include "files.hpp"
-#include "parallel.hpp"
-#include "weights.hpp"
-#include "xz_file.hpp"
+#include <ristretto/random.hpp>
+
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
+#include "caffe/xz_file.hpp"
+#include "cnn/check.hpp"
+#include "cnn/parallel.hpp"
 
 namespace caffe_files {
 namespace {

@@ -2,19 +2,19 @@
 // Where labelled pictures come from, and what is done to them on their way into a net.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "build.hpp"
-#include "data.hpp"
-#include "image.hpp"
-#include "lmdb_file.hpp"
-#include "tensor.hpp"
+#include <caffe.pb.h>
+
+#include "caffe/build.hpp"
+#include "caffe/image.hpp"
+#include "caffe/lmdb_file.hpp"
+#include "cnn/data.hpp"
+#include "cnn/tensor.hpp"
 
 namespace caffe_files {
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Unpacking through liblzma.
-#include "xz_file.hpp"
-
-#include <lzma.h>
+#include "caffe/xz_file.hpp"
 
 #include <algorithm>
 #include <array>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
+
+#include <lzma.h>
 
 namespace caffe_files {
 namespace {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Readers of labelled images.
-#include "data.hpp"
-
-#include <zlib.h>
+#include "cnn/data.hpp"
 
 #include <algorithm>
 #include <memory>
 #include <numeric>
-#include <ristretto/random.hpp>
 #include <stdexcept>
 
-#include "check.hpp"
-#include "parallel.hpp"
+#include <zlib.h>
+
+#include <ristretto/random.hpp>
+
+#include "cnn/check.hpp"
+#include "cnn/parallel.hpp"
 
 namespace cnn {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Formats and repairs for layers.
-#include "candidates.hpp"
+#include "tool/candidates.hpp"
 
 #include <utility>
 

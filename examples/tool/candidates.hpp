@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "formats.hpp"
-#include "repair.hpp"
+#include "tool/formats.hpp"
+#include "tool/repair.hpp"
 
 namespace tool {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Options, data and scores.
-#include "common.hpp"
+#include "tool/common.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -8,14 +8,13 @@
 #include <stdexcept>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <fmt/format.h>
-
-#include "parallel.hpp"
-#include "progress.hpp"
-#include "quantization.hpp"
-#include "weights.hpp"
+#include "caffe/quantization.hpp"
+#include "caffe/weights.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/progress.hpp"
 
 namespace tool {
 namespace {

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "build.hpp"
-#include "data.hpp"
-#include "files.hpp"
-#include "layers.hpp"
-#include "source.hpp"
+#include "caffe/build.hpp"
+#include "caffe/files.hpp"
+#include "caffe/source.hpp"
+#include "cnn/data.hpp"
+#include "cnn/layers.hpp"
 
 namespace CLI {
 class App;

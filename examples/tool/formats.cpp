@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Choosing formats.
-#include "formats.hpp"
+#include "tool/formats.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +9,8 @@
 #include <type_traits>
 #include <variant>
 
-#include "progress.hpp"
-#include "repair.hpp"
+#include "cnn/progress.hpp"
+#include "tool/repair.hpp"
 
 namespace tool {
 namespace {

@@ -4,15 +4,16 @@
 
 #include <map>
 #include <optional>
-#include <ristretto/range.hpp>
 #include <string>
 #include <vector>
 
-#include "common.hpp"
+#include <ristretto/range.hpp>
+
+#include "caffe/quantization.hpp"
+#include "cnn/net.hpp"
 #include "names.hpp"
-#include "net.hpp"
-#include "pictures.hpp"
-#include "quantization.hpp"
+#include "tool/common.hpp"
+#include "tool/pictures.hpp"
 
 namespace tool {
 

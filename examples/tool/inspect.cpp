@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT
 // ristretto inspect.
-#include "inspect.hpp"
+#include "tool/inspect.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <ristretto/range.hpp>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
+#include <ristretto/range.hpp>
 
-#include "common.hpp"
+#include "caffe/weights.hpp"
 #include "result_file.hpp"
-#include "weights.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Lines of a journal: the title, then for each trial its divergence, its hits as digits and its name.
-#include "journal.hpp"
+#include "tool/journal.hpp"
 
 #include <algorithm>
 #include <cmath>

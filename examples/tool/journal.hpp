@@ -8,7 +8,7 @@
 #include <map>
 #include <string>
 
-#include "trials.hpp"
+#include "tool/trials.hpp"
 
 namespace tool {
 

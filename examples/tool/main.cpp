@@ -10,16 +10,16 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <fmt/format.h>
 #include <ristretto/config.hpp>
 
-#include "common.hpp"
-#include "inspect.hpp"
-#include "quantize.hpp"
-#include "score.hpp"
-#include "train.hpp"
+#include "tool/common.hpp"
+#include "tool/inspect.hpp"
+#include "tool/quantize.hpp"
+#include "tool/score.hpp"
+#include "tool/train.hpp"
 
 namespace {
 

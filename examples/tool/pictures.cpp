@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Pictures and cuts in memory.
-#include "pictures.hpp"
+#include "tool/pictures.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "common.hpp"
-#include "net.hpp"
+#include "cnn/net.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // ristretto quantize: its options, and what it does with the files that they name.
-#include "quantize.hpp"
+#include "tool/quantize.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -11,13 +11,12 @@
 #include <optional>
 #include <stdexcept>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <fmt/format.h>
-
-#include "choice.hpp"
 #include "result_file.hpp"
-#include "session.hpp"
+#include "tool/choice.hpp"
+#include "tool/session.hpp"
 
 namespace tool {
 namespace {

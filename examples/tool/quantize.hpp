@@ -6,15 +6,16 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <ristretto/search.hpp>
 #include <string>
 #include <vector>
 
-#include "common.hpp"
-#include "formats.hpp"
+#include <ristretto/search.hpp>
+
 #include "layer_table.hpp"
-#include "repair.hpp"
-#include "trials.hpp"
+#include "tool/common.hpp"
+#include "tool/formats.hpp"
+#include "tool/repair.hpp"
+#include "tool/trials.hpp"
 
 namespace tool {
 

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "quantize.hpp"
+#include "tool/quantize.hpp"
 
 namespace tool {
 namespace {

@@ -5,21 +5,22 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-#include "repair.hpp"
+#include "tool/repair.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <ristretto/range.hpp>
-#include <ristretto/repair.hpp>
 #include <span>
 #include <type_traits>
 #include <variant>
 #include <vector>
 
-#include "moments.hpp"
-#include "progress.hpp"
+#include <ristretto/range.hpp>
+#include <ristretto/repair.hpp>
+
+#include "cnn/moments.hpp"
+#include "cnn/progress.hpp"
 
 namespace tool {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "net.hpp"
-#include "pictures.hpp"
+#include "cnn/net.hpp"
+#include "tool/pictures.hpp"
 
 namespace tool {
 

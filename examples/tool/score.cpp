@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 // ristretto test.
-#include "score.hpp"
+#include "tool/score.hpp"
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "choice.hpp"
-#include "common.hpp"
-#include "formats.hpp"
 #include "result_file.hpp"
+#include "tool/choice.hpp"
+#include "tool/common.hpp"
+#include "tool/formats.hpp"
 
 namespace tool {
 namespace {

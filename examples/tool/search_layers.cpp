@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The search by layers, under a cost.
 #include <algorithm>
-#include <ristretto/search.hpp>
 #include <span>
 
 #include <fmt/format.h>
 
-#include "session.hpp"
+#include <ristretto/search.hpp>
+
+#include "tool/session.hpp"
 
 namespace tool {
 namespace {

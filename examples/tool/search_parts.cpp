@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The search by parts: the original's, and on from there until the whole net holds the margin.
 #include <algorithm>
-#include <ristretto/search.hpp>
 #include <span>
 #include <utility>
 
-#include "session.hpp"
+#include <ristretto/search.hpp>
+
+#include "tool/session.hpp"
 
 namespace tool {
 namespace {

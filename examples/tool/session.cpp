@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A net, its trials, and what is chosen.
-#include "session.hpp"
+#include "tool/session.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include "weights.hpp"
+#include "caffe/weights.hpp"
 
 namespace tool {
 namespace {

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "candidates.hpp"
-#include "journal.hpp"
-#include "pictures.hpp"
-#include "quantize.hpp"
-#include "trials.hpp"
+#include "tool/candidates.hpp"
+#include "tool/journal.hpp"
+#include "tool/pictures.hpp"
+#include "tool/quantize.hpp"
+#include "tool/trials.hpp"
 
 namespace tool {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reading and writing snapshots.
-#include "snapshot.hpp"
+#include "tool/snapshot.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "common.hpp"
-#include "files.hpp"
-#include "weights.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 namespace {

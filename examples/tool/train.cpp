@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // ristretto train: from a solver's file to snapshots.
-#include "train.hpp"
+#include "tool/train.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -17,19 +17,18 @@
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "choice.hpp"
-#include "files.hpp"
-#include "progress.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
+#include "cnn/progress.hpp"
 #include "result_file.hpp"
-#include "snapshot.hpp"
-#include "solver_file.hpp"
-#include "training.hpp"
-#include "weights.hpp"
+#include "tool/choice.hpp"
+#include "tool/snapshot.hpp"
+#include "tool/solver_file.hpp"
+#include "tool/training.hpp"
 
 namespace tool {
 namespace {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "common.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 

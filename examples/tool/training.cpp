@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One step of a training, and its tests.
-#include "training.hpp"
+#include "tool/training.hpp"
 
 #include <cmath>
 #include <stdexcept>
@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "weights.hpp"
+#include "caffe/weights.hpp"
 
 namespace tool {
 namespace {

@@ -2,15 +2,15 @@
 // Training: a net, its data, and the nets that test it on the way.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "common.hpp"
-#include "snapshot.hpp"
-#include "solver.hpp"
+#include <caffe.pb.h>
+
+#include "cnn/solver.hpp"
+#include "tool/common.hpp"
+#include "tool/snapshot.hpp"
 
 namespace tool {
 

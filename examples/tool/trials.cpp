@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Scoring trials.
-#include "trials.hpp"
+#include "tool/trials.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "progress.hpp"
+#include "cnn/progress.hpp"
 
 namespace tool {
 namespace {

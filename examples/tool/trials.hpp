@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "common.hpp"
-#include "pictures.hpp"
-#include "repair.hpp"
+#include "tool/common.hpp"
+#include "tool/pictures.hpp"
+#include "tool/repair.hpp"
 
 namespace tool {
 

@@ -13,13 +13,13 @@
 #include <string_view>
 #include <utility>
 
-#include "data.hpp"
-#include "files.hpp"
-#include "image.hpp"
+#include "caffe/files.hpp"
+#include "caffe/image.hpp"
+#include "caffe/source.hpp"
+#include "caffe/weights.hpp"
+#include "caffe/xz_file.hpp"
+#include "cnn/data.hpp"
 #include "sample_files.hpp"
-#include "source.hpp"
-#include "weights.hpp"
-#include "xz_file.hpp"
 
 namespace fuzz {
 namespace {
