@@ -24,13 +24,13 @@
 #include <ristretto/range.hpp>
 #include <ristretto/search.hpp>
 
-#include "cnn/data.hpp"
 #include "cnn/net.hpp"
 #include "cnn/parallel.hpp"
 #include "cnn/progress.hpp"
 #include "cnn/solver.hpp"
 #include "layer_table.hpp"
 #include "names.hpp"
+#include "pictures/data.hpp"
 #include "result_file.hpp"
 
 namespace {
@@ -149,10 +149,10 @@ std::vector<int> widths_of(const Options& o, Tensor tensor) {
 // ---- training and scoring -----------------------------------------------------------------------------------------
 
 struct Data {
-  cnn::Dataset train, test;
+  pictures::Dataset train, test;
 };
 
-const cnn::Preprocessing pixels{.scale = 1.0f / 256};
+const pictures::Preprocessing pixels{.scale = 1.0f / 256};
 
 /// NAME, or NAME.gz where only that exists.
 std::string idx_file(const std::string& folder, const std::string& name) {
@@ -163,7 +163,7 @@ std::string idx_file(const std::string& folder, const std::string& name) {
 Data read_data(const Options& o) {
   const auto read = [&](const std::string& set) {
     const std::string labels = idx_file(o.data, set + "-labels-idx1-ubyte");
-    cnn::Dataset data = cnn::read_idx(idx_file(o.data, set + "-images-idx3-ubyte"), labels);
+    pictures::Dataset data = pictures::read_idx(idx_file(o.data, set + "-images-idx3-ubyte"), labels);
     const int largest = data.labels.empty() ? 0 : *std::max_element(data.labels.begin(), data.labels.end());
     if (largest > 9) {
       throw std::runtime_error(fmt::format("{}: a label is {}, but the net has the classes 0 to 9", labels, largest));
@@ -184,21 +184,21 @@ Data read_data(const Options& o) {
 
 /// Calls f(batch, images done) for the images in order.
 template <class F>
-void each_batch(const cnn::Dataset& data, int size, F f) {
-  cnn::Batch batch;
+void each_batch(const pictures::Dataset& data, int size, F f) {
+  pictures::Batch batch;
   for (int first = 0; first < data.size(); first += size) {
     std::vector<int> indices;
     for (int i = first; i < std::min(first + size, data.size()); ++i) indices.push_back(i);
-    cnn::fill(batch, data, indices, pixels);
+    pictures::fill(batch, data, indices, pixels);
     stop_if_interrupted();
     f(batch, first + static_cast<int>(indices.size()));
   }
 }
 
 /// Top-1 accuracy, in [0, 1].
-double score(cnn::Net& net, const cnn::Dataset& data) {
+double score(cnn::Net& net, const pictures::Dataset& data) {
   int correct = 0;
-  each_batch(data, 200, [&](const cnn::Batch& batch, int) {
+  each_batch(data, 200, [&](const pictures::Batch& batch, int) {
     correct += cnn::count_correct(net.forward(batch.images), batch.labels);
   });
   return correct / static_cast<double>(data.size());
@@ -211,7 +211,7 @@ struct Schedule {
   std::uint64_t seed;
 };
 
-void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Schedule& schedule) {
+void train(cnn::Net& net, const pictures::Dataset& data, const Options& o, const Schedule& schedule) {
   const int steps_per_epoch = data.size() / o.batch;
   const int steps = steps_per_epoch * schedule.epochs;
   cnn::Solver solver = cnn::Sgd{
@@ -219,14 +219,14 @@ void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Sche
       .momentum = 0.9,
       .weight_decay = 5e-4};
   cnn::Progress progress(schedule.title, static_cast<long long>(steps) * o.batch);
-  cnn::Batch batch;
+  pictures::Batch batch;
   std::vector<int> order;
   for (int step = 0; step < steps; ++step) {
     stop_if_interrupted();
     const auto epoch = static_cast<std::uint64_t>(step / steps_per_epoch);
     const auto at = static_cast<std::size_t>(step % steps_per_epoch) * static_cast<std::size_t>(o.batch);
-    if (at == 0) order = cnn::shuffled(data.size(), schedule.seed, epoch);
-    cnn::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)), pixels);
+    if (at == 0) order = pictures::shuffled(data.size(), schedule.seed, epoch);
+    pictures::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)), pixels);
     const double loss = cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
     if (!std::isfinite(loss)) {
       throw std::runtime_error(
@@ -237,12 +237,12 @@ void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Sche
 }
 
 /// What every layer meets in float on the first 1000 images.
-std::vector<cnn::LayerRanges> observe(cnn::Net& net, const cnn::Dataset& data, const std::string& title) {
+std::vector<cnn::LayerRanges> observe(cnn::Net& net, const pictures::Dataset& data, const std::string& title) {
   net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
   std::vector<cnn::LayerRanges> ranges;
-  const cnn::Dataset seen = data.first(1000);
+  const pictures::Dataset seen = data.first(1000);
   cnn::Progress progress(title, seen.size());
-  each_batch(seen, 100, [&](const cnn::Batch& batch, int done) {
+  each_batch(seen, 100, [&](const pictures::Batch& batch, int done) {
     net.observe(batch.images, ranges);
     progress.at(done);
   });
@@ -282,7 +282,7 @@ std::string to_string(const Widths& w) {
 double points(double difference) { return 100 * difference; }
 
 /// What the formats of the net do to the values that its layers meet.
-std::vector<LayerRow> describe_layers(cnn::Net& net, const cnn::Dataset& data) {
+std::vector<LayerRow> describe_layers(cnn::Net& net, const pictures::Dataset& data) {
   cnn::Net in_float = net;
   const auto ranges = observe(in_float, data, "measure layers");
   std::vector<LayerRow> rows;

@@ -15,6 +15,7 @@
 
 namespace rt = ristretto;
 using namespace caffe_files;
+using namespace protobuf_files;
 using checks::contains;
 
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Readers of labelled images, batches made of them, and the progress line.
-#include "cnn/data.hpp"
+#include "pictures/data.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -15,6 +15,7 @@
 #include "folder.hpp"
 
 using namespace cnn;
+using namespace pictures;
 using checks::contains;
 using checks::Folder;
 

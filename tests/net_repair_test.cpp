@@ -58,21 +58,15 @@ Net small_net() {
 }
 
 /// Pictures without files.
-caffe_files::Source made_pictures() {
-  Dataset data{.shape = image.with_batch(30), .pixels = {}, .labels = std::vector<int>(30)};
+pictures::Source made_pictures() {
+  pictures::Dataset data{.shape = image.with_batch(30), .pixels = {}, .labels = std::vector<int>(30)};
   checks::Patterns patterns;
   std::uint32_t value = 0;
   for (Index i = 0; i < data.shape.size(); ++i) {
     value = (3 * value + (patterns.next() >> 24)) / 4;  // neighbours are alike
     data.pixels.push_back(static_cast<std::uint8_t>(value));
   }
-  caffe_files::Source source;
-  source.name = "made";
-  source.how.transform.scale = 1.0f / 128;
-  source.size = 30;
-  source.stored = source.image = image;
-  source.pictures = std::move(data);
-  return source;
+  return source_of(std::move(data), "made", {.transform = {.scale = 1.0f / 128}});
 }
 
 void set_formats(Net& net, int bits) {

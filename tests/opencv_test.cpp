@@ -49,8 +49,8 @@ TEST_CASE("OpenCV reads the files that are written and computes the same") {
   caffe_files::Model model = caffe_files::build(net, caffe::TEST);
   caffe_files::fill(model, 1);
   const checks::Folder folder;
-  caffe_files::write_text(model.description, folder / "net.prototxt");
-  caffe_files::write_binary(caffe_files::save_weights(model), folder / "net.caffemodel");
+  protobuf_files::write_text(model.description, folder / "net.prototxt");
+  protobuf_files::write_binary(caffe_files::save_weights(model), folder / "net.caffemodel");
 
   const cnn::Shape shape{2, 3, 23, 21};
   cnn::Tensor in(shape);

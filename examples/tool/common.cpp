@@ -83,7 +83,7 @@ Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options
     layer.transform.clear_mean_value();
     layer.transform.set_mean_file(o.mean_file);
   }
-  caffe_files::SourceOptions how = options_of(layer, phase == caffe::TRAIN);
+  pictures::SourceOptions how = options_of(layer, phase == caffe::TRAIN);
   how.seed = o.seed;
   const int of_net = layer.batch_size > 0 ? layer.batch_size : usual_batch;
   const int batch_size = o.batch_size > 0 ? o.batch_size : of_net;
@@ -180,12 +180,12 @@ Part part_of(const Data& data, std::int64_t iterations) {
   return {.count = std::min(asked, size), .batch_size = std::min(data.batch_size, fitting)};
 }
 
-Scores evaluate(caffe_files::Model& model, caffe_files::Source& source, const Part& part, const std::string& title) {
+Scores evaluate(caffe_files::Model& model, pictures::Source& source, const Part& part, const std::string& title) {
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, part.count);
   const auto begin = std::chrono::steady_clock::now();
   Tally tally(model);
-  cnn::Batch batch;
+  pictures::Batch batch;
   for (std::int64_t done = 0; done < part.count;) {
     stop_if_interrupted();
     const int count = static_cast<int>(std::min<std::int64_t>(part.batch_size, part.count - done));

@@ -11,9 +11,9 @@
 
 #include "caffe/build.hpp"
 #include "caffe/files.hpp"
-#include "caffe/source.hpp"
-#include "cnn/data.hpp"
+#include "caffe/pictures.hpp"
 #include "cnn/layers.hpp"
+#include "pictures/data.hpp"
 
 namespace CLI {
 class App;
@@ -62,12 +62,17 @@ caffe::NetParameter read_weights(const std::string& path);
 caffe::SolverParameter read_solver(const std::string& path);
 
 struct Data {
-  caffe_files::Source source;
+  pictures::Source source;
   int batch_size = 0;
 };
 
 /// The pictures that --data names, or else the net's data layer of this phase, transformed as that layer says.
 Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options& options);
+
+/// Whether a source has pictures for training and others for tests.
+inline bool is_for_both(const std::string& source) {
+  return source.starts_with("idx:") || source.starts_with("cifar10:");
+}
 
 /// The net with layers of plain types instead of those with formats; says on stderr which ones these were.
 caffe::NetParameter in_float(const caffe::NetParameter& net);
@@ -127,6 +132,6 @@ struct Part {
 Part part_of(const Data& data, std::int64_t iterations);
 
 /// Scores a net. No title, no progress. Throws Interrupted.
-Scores evaluate(caffe_files::Model& model, caffe_files::Source& source, const Part& part, const std::string& title);
+Scores evaluate(caffe_files::Model& model, pictures::Source& source, const Part& part, const std::string& title);
 
 }  // namespace tool

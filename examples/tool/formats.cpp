@@ -218,7 +218,7 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
   std::int64_t done = 0;
   for (std::size_t b = 0; b < pictures.batches(); ++b) {
     stop_if_interrupted();
-    const cnn::Batch& batch = pictures.batch(b);
+    const pictures::Batch& batch = pictures.batch(b);
     model.net.observe(batch.images, ranges);
     if (keeps_scores && done * nodes.back().shape.image() < most_scores) {
       layers.back().scores.push_back(model.net.output(model.logits));

@@ -7,7 +7,7 @@
 
 namespace tool {
 
-Pictures::Pictures(caffe_files::Source& source, const Part& part)
+Pictures::Pictures(pictures::Source& source, const Part& part)
     : source_(source),
       part_(part),
       number_(static_cast<std::size_t>((part.count + part.batch_size - 1) / part.batch_size)) {
@@ -15,8 +15,8 @@ Pictures::Pictures(caffe_files::Source& source, const Part& part)
   if (part.count <= most / (source.image.image() * 4)) kept_.resize(number_);
 }
 
-const cnn::Batch& Pictures::batch(std::size_t number) {
-  cnn::Batch& batch = kept_.empty() ? one_ : kept_[number];
+const pictures::Batch& Pictures::batch(std::size_t number) {
+  pictures::Batch& batch = kept_.empty() ? one_ : kept_[number];
   if (kept_.empty() || batch.labels.empty()) {
     const std::int64_t first = static_cast<std::int64_t>(number) * part_.batch_size;
     const auto count = static_cast<int>(std::min<std::int64_t>(part_.batch_size, part_.count - first));

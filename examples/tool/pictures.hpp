@@ -14,19 +14,19 @@ namespace tool {
 
 class Pictures {
  public:
-  Pictures(caffe_files::Source& source, const Part& part);
+  Pictures(pictures::Source& source, const Part& part);
 
   std::size_t batches() const noexcept { return number_; }
   std::int64_t count() const noexcept { return part_.count; }
   /// A batch; the reference is good until the next one is asked for.
-  const cnn::Batch& batch(std::size_t number);
+  const pictures::Batch& batch(std::size_t number);
 
  private:
-  caffe_files::Source& source_;
+  pictures::Source& source_;
   Part part_;
   std::size_t number_;
-  cnn::Batch one_{};
-  std::vector<cnn::Batch> kept_{};  // empty: read anew each time
+  pictures::Batch one_{};
+  std::vector<pictures::Batch> kept_{};  // empty: read anew each time
 };
 
 /// What the layers of a net read, for all pictures, one layer after the other.

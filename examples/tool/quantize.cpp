@@ -129,7 +129,7 @@ int quantize(QuantizeOptions& o) {
     fmt::print(stderr, "\nristretto: {}; what was found so far:\n", error.what());
     status = failed;
   }
-  const std::string net = results.chosen ? caffe_files::to_text(session.chosen_net()) : "";
+  const std::string net = results.chosen ? protobuf_files::to_text(session.chosen_net()) : "";
   results.seconds = session.seconds();
   print_report(o, results);
   if (results.chosen) quantized.write(net);

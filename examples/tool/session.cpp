@@ -39,8 +39,8 @@ Part calibration_part(const Data& data, const QuantizeOptions& o) {
 }
 
 /// Folders of IDX and CIFAR-10 files have other pictures for training; lists and databases do not.
-bool are_same(const caffe_files::Source& a, const caffe_files::Source& b) {
-  return a.name == b.name && (!std::holds_alternative<cnn::Dataset>(a.pictures) || a.how.training == b.how.training);
+bool are_same(const pictures::Source& a, const pictures::Source& b) {
+  return a.name == b.name && (!is_for_both(a.name) || a.how.training == b.how.training);
 }
 
 void set(cnn::Net& net, const std::vector<LayerState>& state) {

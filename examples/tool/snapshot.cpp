@@ -138,8 +138,8 @@ Snapshot write_snapshot(const std::string& prefix, const caffe_files::Model& mod
     }
   }
   fs::remove(files.state);  // one of an earlier run would not belong to the new weights
-  caffe_files::write_binary(weights, files.weights);
-  caffe_files::write_binary(state, files.state);
+  protobuf_files::write_binary(weights, files.weights);
+  protobuf_files::write_binary(state, files.state);
   return files;
 }
 

@@ -64,8 +64,7 @@ Data open_test_data(const caffe::NetParameter& net, const TrainOptions& o, std::
   Options options = o.common;
   options.batch_size = 0;
   options.seed = seed;
-  const bool for_both = o.common.data.starts_with("idx:") || o.common.data.starts_with("cifar10:");
-  options.data = !o.test_data.empty() ? o.test_data : for_both ? o.common.data : "";
+  options.data = !o.test_data.empty() ? o.test_data : is_for_both(o.common.data) ? o.common.data : "";
   try {
     return open_data(net, caffe::TEST, options);
   } catch (const std::exception& error) {
@@ -79,12 +78,7 @@ Data open_test_data(const caffe::NetParameter& net, const TrainOptions& o, std::
 Test open_test(const Nets::Test& said, const TrainOptions& o, std::uint64_t seed) {
   Data data = open_test_data(said.net, o, seed);
   caffe_files::Model model = build(said.net, caffe::TEST, data);
-  Part part = part_of(data, said.iterations);
-  if (part.count > data.source.size) {
-    fmt::print(stderr, "note: test_iter {} x batch {} = {} pictures, but {} has {}: each is tested once\n",
-               said.iterations, data.batch_size, part.count, data.source.name, data.source.size);
-    part.count = data.source.size;
-  }
+  const Part part = part_of(data, said.iterations);
   return {std::move(model), std::move(data), part};
 }
 
@@ -291,7 +285,7 @@ class Run {
       for (const Score& score : all[n].losses) write(score, true);
       log_["tests"].push_back(std::move(entry));
     }
-    if (t_.last_is_best) caffe_files::write_binary(save_weights(t_.model), best_file());
+    if (t_.last_is_best) protobuf_files::write_binary(save_weights(t_.model), best_file());
   }
 
   void save() {

@@ -25,7 +25,7 @@ void restore(cnn::Net& net, const std::vector<cnn::Tensor>& all) {
   net.each_statistic([&](const std::string&, cnn::Tensor& t) { t = all[i++]; });
 }
 
-void check_labels(const Data& data, const cnn::Batch& batch, int classes) {
+void check_labels(const Data& data, const pictures::Batch& batch, int classes) {
   for (const int label : batch.labels) {
     if (label >= 0 && label < classes) continue;
     throw std::runtime_error(
@@ -43,7 +43,7 @@ double Training::learning_rate() const {
 
 double Training::step() {
   const std::vector<cnn::Tensor> before = statistics(model.net);
-  cnn::Batch batch;
+  pictures::Batch batch;
   const auto next = [&](int i) -> cnn::LabelledImages {
     stop_if_interrupted();
     const std::int64_t number = std::int64_t{position.iteration} * batches + i;

@@ -40,7 +40,7 @@ Difference difference(const Hits& a, const Hits& b) {
   return {value, std::sqrt(std::max(0.0, (gained + lost) / n - value * value) / n)};
 }
 
-Trials::Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part)
+Trials::Trials(caffe_files::Model& model, pictures::Source& source, const Part& part)
     : model_(model),
       pictures_(source, part),
       accuracy_(scored(model)),
@@ -73,7 +73,7 @@ void Trials::share(const std::vector<LayerState>& state, std::size_t layer) {
 }
 
 /// Adds what the last pass scored.
-void Trials::add(const cnn::Batch& batch, std::size_t number, Hits& hits) {
+void Trials::add(const pictures::Batch& batch, std::size_t number, Hits& hits) {
   const cnn::Tensor& scores = model_.net.output(accuracy_.input);
   add_hits(scores, batch.labels, accuracy_.top_k, hits.right);
   if (known_.empty()) float_scores_.push_back(scores);
@@ -93,7 +93,7 @@ const Hits& Trials::score(const std::vector<LayerState>& state, const std::strin
   if (known_.empty()) float_scores_.clear();
   for (std::size_t b = 0; b < pictures_.batches(); ++b) {
     stop_if_interrupted();
-    const cnn::Batch& batch = pictures_.batch(b);
+    const pictures::Batch& batch = pictures_.batch(b);
     if (shares) {
       model_.net.forward_from(walk_->cut(positions_[shared_before_], b));
     } else {

@@ -32,7 +32,7 @@ Difference difference(const Hits& a, const Hits& b);
 class Trials {
  public:
   /// `model` is in float, and is changed by the trials. Throws std::invalid_argument when it has no Accuracy.
-  Trials(caffe_files::Model& model, caffe_files::Source& source, const Part& part);
+  Trials(caffe_files::Model& model, pictures::Source& source, const Part& part);
 
   /// What the net scores in this state. The same state is scored once. Throws Interrupted.
   const Hits& score(const std::vector<LayerState>& state, const std::string& title);
@@ -52,7 +52,7 @@ class Trials {
   };
 
   void set(const std::vector<LayerState>& state);
-  void add(const cnn::Batch& batch, std::size_t number, Hits& hits);
+  void add(const pictures::Batch& batch, std::size_t number, Hits& hits);
 
   caffe_files::Model& model_;
   Pictures pictures_;

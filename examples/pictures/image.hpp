@@ -9,7 +9,7 @@
 
 #include "cnn/tensor.hpp"
 
-namespace caffe_files {
+namespace pictures {
 
 /// Channels of a decoded picture: one for grey and three otherwise, or always three, or always one.
 enum class Colours { as_stored, bgr, grey };
@@ -36,4 +36,4 @@ Picture read_picture(const std::string& path, Colours colours = Colours::bgr);
 /// Weights are multiples of 2^-11, as in OpenCV's resize.
 Picture resized(const Picture& picture, int height, int width);
 
-}  // namespace caffe_files
+}  // namespace pictures

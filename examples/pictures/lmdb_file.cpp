@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Opening an LMDB database: a check of every page that will be used, then liblmdb.
-#include "caffe/lmdb_file.hpp"
+#include "pictures/lmdb_file.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace caffe_files {
+namespace pictures {
 namespace {
 
 static_assert(sizeof(std::size_t) == 8 && std::endian::native == std::endian::little,
@@ -206,4 +206,4 @@ LmdbFile::LmdbFile(const std::string& path) {
   if (code != MDB_NOTFOUND) check(code);
 }
 
-}  // namespace caffe_files
+}  // namespace pictures

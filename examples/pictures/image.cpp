@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Decoding through libjpeg-turbo and libpng, and resizing.
-#include "caffe/image.hpp"
+#include "pictures/image.hpp"
 
 #include <cstddef>
 #include <cstdio>  // before jpeglib.h, which needs FILE
@@ -17,9 +17,9 @@
 #include <utility>
 
 #include "cnn/check.hpp"
-#include "cnn/data.hpp"
+#include "pictures/data.hpp"
 
-namespace caffe_files {
+namespace pictures {
 namespace {
 
 [[noreturn]] void fail(const std::string& name, const std::string& what) {
@@ -321,7 +321,7 @@ Picture decode_picture(std::span<const std::uint8_t> file, const std::string& na
 }
 
 Picture read_picture(const std::string& path, Colours colours) {
-  return decode_picture(cnn::read_file(path), path, colours);
+  return decode_picture(read_file(path), path, colours);
 }
 
 Picture resized(const Picture& picture, int height, int width) {
@@ -350,4 +350,4 @@ Picture resized(const Picture& picture, int height, int width) {
   return result;
 }
 
-}  // namespace caffe_files
+}  // namespace pictures

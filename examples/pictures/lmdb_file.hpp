@@ -11,7 +11,7 @@
 
 #include <lmdb.h>
 
-namespace caffe_files {
+namespace pictures {
 
 /// A database opened for reading, and its records in the order of the keys. They lie in the mapped file: the database
 /// must not be changed while it is open. No lock file is made.
@@ -40,4 +40,4 @@ class LmdbFile {
   std::vector<Record> records_{};
 };
 
-}  // namespace caffe_files
+}  // namespace pictures

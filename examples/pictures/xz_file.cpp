@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Unpacking through liblzma.
-#include "caffe/xz_file.hpp"
+#include "pictures/xz_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 
 #include <lzma.h>
 
-namespace caffe_files {
+namespace pictures {
 namespace {
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
@@ -62,4 +62,4 @@ std::vector<std::uint8_t> read_xz_file(const std::string& path, std::uint64_t mo
   return bytes;
 }
 
-}  // namespace caffe_files
+}  // namespace pictures

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Readers of labelled images.
-#include "cnn/data.hpp"
+#include "pictures/data.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -14,7 +14,7 @@
 #include "cnn/check.hpp"
 #include "cnn/parallel.hpp"
 
-namespace cnn {
+namespace pictures {
 namespace {
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
@@ -124,25 +124,28 @@ Dataset Dataset::first(int n) const {
 }
 
 void fill(Batch& batch, const Dataset& data, std::span<const int> indices, const Preprocessing& how) {
-  const Index image = data.shape.image(), means = static_cast<Index>(how.mean.size());
-  check(means == 0 || means == data.shape.C || means == image, "preprocessing",
-        "the mean has " + std::to_string(means) + " values",
-        "give it one per channel, " + std::to_string(data.shape.C) + ", or one per pixel, " + std::to_string(image));
+  const cnn::Index image = data.shape.image(), means = static_cast<cnn::Index>(how.mean.size());
+  cnn::check(
+      means == 0 || means == data.shape.C || means == image, "preprocessing",
+      "the mean has " + std::to_string(means) + " values",
+      "give it one per channel, " + std::to_string(data.shape.C) + ", or one per pixel, " + std::to_string(image));
   for (const int i : indices) {
-    check(i >= 0 && i < data.size(), "batch",
-          "index " + std::to_string(i) + " of " + std::to_string(data.size()) + " images", "choose smaller indices");
+    cnn::check(i >= 0 && i < data.size(), "batch",
+               "index " + std::to_string(i) + " of " + std::to_string(data.size()) + " images",
+               "choose smaller indices");
   }
   batch.images.resize(data.shape.with_batch(static_cast<int>(indices.size())));
   batch.labels.resize(indices.size());
-  const Index values_per_mean = means == 0 ? image : image / means;
-  parallel_for(static_cast<Index>(indices.size()), [&](Index n, int) {
+  const cnn::Index values_per_mean = means == 0 ? image : image / means;
+  cnn::parallel_for(static_cast<cnn::Index>(indices.size()), [&](cnn::Index n, int) {
     const int i = indices[static_cast<std::size_t>(n)];
     batch.labels[static_cast<std::size_t>(n)] = data.labels[static_cast<std::size_t>(i)];
     const std::uint8_t* from = data.pixels.data() + i * image;
     float* to = batch.images.image(n);
-    for (Index first = 0; first < image; first += values_per_mean) {
+    for (cnn::Index first = 0; first < image; first += values_per_mean) {
       const float mean = means == 0 ? 0 : how.mean[static_cast<std::size_t>(first / values_per_mean)];
-      for (Index j = first; j < first + values_per_mean; ++j) to[j] = (static_cast<float>(from[j]) - mean) * how.scale;
+      for (cnn::Index j = first; j < first + values_per_mean; ++j)
+        to[j] = (static_cast<float>(from[j]) - mean) * how.scale;
     }
   });
 }
@@ -202,4 +205,4 @@ Dataset read_cifar10(std::span<const std::string> batches) {
   return data;
 }
 
-}  // namespace cnn
+}  // namespace pictures

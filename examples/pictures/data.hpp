@@ -9,11 +9,11 @@
 
 #include "cnn/tensor.hpp"
 
-namespace cnn {
+namespace pictures {
 
 /// Images of 8-bit pixels, (N, C, H, W), and their labels.
 struct Dataset {
-  Shape shape{};
+  cnn::Shape shape{};
   std::vector<std::uint8_t> pixels{};
   std::vector<int> labels{};
 
@@ -29,7 +29,7 @@ struct Preprocessing {
 };
 
 struct Batch {
-  Tensor images{};
+  cnn::Tensor images{};
   std::vector<int> labels{};
 };
 
@@ -51,4 +51,4 @@ Dataset read_cifar10(std::span<const std::string> batches);
 /// Appends the records of a batch that is in memory; `name` stands in its errors. `data` is empty or of such records.
 void append_cifar10(Dataset& data, std::span<const std::uint8_t> batch, const std::string& name);
 
-}  // namespace cnn
+}  // namespace pictures
