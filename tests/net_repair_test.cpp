@@ -159,7 +159,7 @@ TEST_CASE("the relu behind a layer may come after max pooling, and nothing else 
 TEST_CASE("what a relu drops counts where an accuracy reads it") {
   auto source = made_pictures();
   tool::Pictures pictures(source, {.count = 8, .batch_size = 8});
-  caffe_files::Model model{.net = small_net(), .logits = "ip"};
+  cnn::Model model{.net = small_net(), .logits = "ip"};
   CHECK(tool::observe(model, pictures, {}, "").front().ranges.output.min() == 0);
   model.accuracies.push_back({.name = "beside", .input = "conv1"});
   CHECK(tool::observe(model, pictures, {}, "").front().ranges.output.min() < 0);
@@ -168,7 +168,7 @@ TEST_CASE("what a relu drops counts where an accuracy reads it") {
 TEST_CASE("scores get the format that leaves their softmax nearest") {
   auto source = made_pictures();
   tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
-  caffe_files::Model model{.net = small_net(), .logits = "ip"};
+  cnn::Model model{.net = small_net(), .logits = "ip"};
   for (float& w : model.net.layer<InnerProduct>("ip").weight.edit().values()) w *= 20;  // sure of some pictures
   const auto layers = tool::observe(model, pictures, {}, "");
   REQUIRE(layers.size() == 7);
