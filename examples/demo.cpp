@@ -28,9 +28,9 @@
 #include "cnn/parallel.hpp"
 #include "cnn/progress.hpp"
 #include "cnn/solver.hpp"
-#include "layer_table.hpp"
-#include "names.hpp"
 #include "pictures/data.hpp"
+#include "quantizer/layer_table.hpp"
+#include "quantizer/names.hpp"
 #include "result_file.hpp"
 
 namespace {
@@ -263,7 +263,7 @@ struct Results {
   rt::SearchResult<int> search;
   std::optional<double> eight_bit;
   std::vector<Condensed> condensed;
-  std::vector<LayerRow> layers;  // of the first condensed net, fine-tuned
+  std::vector<quantizer::LayerRow> layers;  // of the first condensed net, fine-tuned
   double seconds = 0;
 };
 
@@ -282,12 +282,12 @@ std::string to_string(const Widths& w) {
 double points(double difference) { return 100 * difference; }
 
 /// What the formats of the net do to the values that its layers meet.
-std::vector<LayerRow> describe_layers(cnn::Net& net, const pictures::Dataset& data) {
+std::vector<quantizer::LayerRow> describe_layers(cnn::Net& net, const pictures::Dataset& data) {
   cnn::Net in_float = net;
   const auto ranges = observe(in_float, data, "measure layers");
-  std::vector<LayerRow> rows;
+  std::vector<quantizer::LayerRow> rows;
   net.each_trimmed([&](cnn::Node& node, auto& layer) {
-    rows.push_back(describe(node.name, layer, layer.formats, ranges[rows.size()]));
+    rows.push_back(quantizer::describe(node.name, layer, layer.formats, ranges[rows.size()]));
   });
   return rows;
 }
@@ -308,8 +308,8 @@ Widths parse_widths(const Options& o, const std::string& text) {
     at = next + 1;
     if (!has_width(o, bits[i], i == 2 ? Tensor::activation : Tensor::weight)) {
       throw std::invalid_argument(fmt::format("--bits is \"{}\", but {} has no {} of {} bits; choose another width",
-                                              text, name_of(families, o.family), i == 2 ? "activations" : "weights",
-                                              bits[i]));
+                                              text, quantizer::name_of(families, o.family),
+                                              i == 2 ? "activations" : "weights", bits[i]));
     }
   }
   return {bits[0], bits[1], bits[2]};
@@ -363,7 +363,7 @@ void run(const Options& o, Results& results) {
 // ---- the report ---------------------------------------------------------------------------------------------------
 
 void print_analysis(const Options& o, const Results& r) {
-  std::string family = name_of(families, o.family);
+  std::string family = quantizer::name_of(families, o.family);
   std::replace(family.begin(), family.end(), '_', ' ');
   family[0] = static_cast<char>(std::toupper(family[0]));
   fmt::print("Network accuracy analysis for convolutional (CONV) and fully connected (FC) layers.\n");
@@ -400,10 +400,10 @@ void print_report(const Options& o, const Results& r) {
   }
   if (!r.layers.empty()) {
     fmt::print("\nThe net with {}, fine-tuned:\n", to_string(r.condensed.front().widths));
-    print_layers(r.layers);
+    quantizer::print_layers(r.layers);
   }
   fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads,
-             name_of(range_rules, o.rule));
+             quantizer::name_of(quantizer::range_rules, o.rule));
 }
 
 json to_json(const Options& o, const Results& r, bool complete) {
@@ -413,8 +413,8 @@ json to_json(const Options& o, const Results& r, bool complete) {
   };
   const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
   json out{{"complete", complete},
-           {"format", name_of(families, o.family)},
-           {"ranges", name_of(range_rules, o.rule)},
+           {"format", quantizer::name_of(families, o.family)},
+           {"ranges", quantizer::name_of(quantizer::range_rules, o.rule)},
            {"margin", o.margin},
            {"seed", o.seed},
            {"threads", o.threads},
@@ -446,7 +446,7 @@ json to_json(const Options& o, const Results& r, bool complete) {
     out["quantized"] = out["nets"][0]["quantized"];
     out["finetuned"] = out["nets"][0]["finetuned"];
   }
-  for (const LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
+  for (const quantizer::LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
   return out;
 }
 
@@ -458,7 +458,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
   app.add_option("--format", o.family, "dynamic_fixed_point, minifloat or power_of_two (weights)")
       ->transform(CLI::CheckedTransformer(families).description(""));
   app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
-      ->transform(CLI::CheckedTransformer(range_rules).description(""));
+      ->transform(CLI::CheckedTransformer(quantizer::range_rules).description(""));
   app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--bits", o.bits, "widths CONV,FC,ACTIVATIONS of a net to fine-tune; may be given several times");

@@ -15,6 +15,7 @@
 
 #include <ristretto/config.hpp>
 
+#include "quantizer/interruption.hpp"
 #include "tool/common.hpp"
 #include "tool/inspect.hpp"
 #include "tool/quantize.hpp"
@@ -60,7 +61,7 @@ bool knows(const std::vector<Command>& commands, const std::string& word) {
 int run(const Command& command) {
   try {
     return command.run();
-  } catch (const tool::Interrupted&) {
+  } catch (const quantizer::Interrupted&) {
     fmt::print(stderr, "\nristretto: interrupted\n");
     return tool::interrupted_code;
   } catch (const std::exception& error) {
@@ -87,7 +88,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : tool::usage;
   }
   const auto stop = [](int signal) {
-    tool::interrupted() = true;
+    quantizer::interrupted() = true;
     std::signal(signal, SIG_DFL);  // the second time it ends at once
   };
   std::signal(SIGINT, stop);

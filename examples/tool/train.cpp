@@ -24,6 +24,7 @@
 #include "caffe/files.hpp"
 #include "caffe/weights.hpp"
 #include "cnn/progress.hpp"
+#include "quantizer/interruption.hpp"
 #include "result_file.hpp"
 #include "tool/choice.hpp"
 #include "tool/snapshot.hpp"
@@ -61,7 +62,7 @@ SolverParameter read_settings(const TrainOptions& o) {
 
 /// The pictures of a test: those of --test_data, or of a folder that --data names and that has some for both.
 Data open_test_data(const caffe::NetParameter& net, const TrainOptions& o, std::uint64_t seed) {
-  Options options = o.common;
+  CommonOptions options = o.common;
   options.batch_size = 0;
   options.seed = seed;
   options.data = !o.test_data.empty() ? o.test_data : is_for_both(o.common.data) ? o.common.data : "";
@@ -78,8 +79,8 @@ Data open_test_data(const caffe::NetParameter& net, const TrainOptions& o, std::
 Test open_test(const Nets::Test& said, const TrainOptions& o, std::uint64_t seed) {
   Data data = open_test_data(said.net, o, seed);
   caffe_files::Model model = build(said.net, caffe::TEST, data);
-  const Part part = part_of(data, said.iterations);
-  return {std::move(model), std::move(data), part};
+  const quantizer::Selection selection = selection_of(data, said.iterations);
+  return {std::move(model), std::move(data), selection};
 }
 
 std::vector<std::string> split(const std::string& list) {
@@ -154,7 +155,7 @@ void remove_dropout(cnn::Net& net) {
 Training prepare(const SolverParameter& s, const TrainOptions& o) {
   cnn::Solver solver = solver_of(s, o.solver);
   const Nets nets = nets_of(s, o.solver);
-  Options options = o.common;
+  CommonOptions options = o.common;
   options.seed = seed_of(s, o);
   Data data = open_data(nets.train, caffe::TRAIN, options);
   data.source.how.shuffle |= o.shuffle;
@@ -218,7 +219,7 @@ class Run {
       while (t_.position.iteration < s_.max_iter()) iterate();
       if (s_.snapshot_after_train() && !saved_ && t_.position.iteration > first_) save();
       test();
-    } catch (const Interrupted&) {
+    } catch (const quantizer::Interrupted&) {
       if (!saved_) save();
       log_["interrupted"] = true;
       if (progress_) progress_->clear();
@@ -270,19 +271,19 @@ class Run {
     if (t_.tests.empty()) return;
     const int i = t_.position.iteration;
     if (progress_) progress_->clear();
-    const std::vector<Scores> all = t_.test(o_.common.quiet);
+    const std::vector<quantizer::Scores> all = t_.test(o_.common.quiet);
     for (std::size_t n = 0; n < all.size(); ++n) {
       say("Iteration {}, Testing net (#{})\n", i, n);
       nlohmann::ordered_json entry{{"iteration", i}, {"net", n}, {"pictures", all[n].pictures}};
       int output = 0;
-      const auto write = [&](const Score& score, bool loss) {
+      const auto write = [&](const quantizer::Score& score, bool loss) {
         const std::string tail = loss ? fmt::format(" (* 1 = {:g} loss)", score.value) : "";
         say("    Test net output #{}: {} = {:g}{}\n", output++, score.name, score.value, tail);
         record(i, fmt::format("test {} {}", n, score.name), score.value);
         entry["scores"][score.name] = score.value;
       };
-      for (const Score& score : all[n].accuracies) write(score, false);
-      for (const Score& score : all[n].losses) write(score, true);
+      for (const quantizer::Score& score : all[n].accuracies) write(score, false);
+      for (const quantizer::Score& score : all[n].losses) write(score, true);
       log_["tests"].push_back(std::move(entry));
     }
     if (t_.last_is_best) protobuf_files::write_binary(save_weights(t_.model), best_file());

@@ -18,7 +18,7 @@ namespace tool {
 struct Test {
   caffe_files::Model model;
   Data data;
-  Part part{};
+  quantizer::Selection selection{};
 };
 
 struct Training {
@@ -34,7 +34,7 @@ struct Training {
   /// One iteration. Returns its loss. Throws Interrupted between batches, and leaves everything as it was.
   double step();
   /// What the nets score with the weights as they are; keeps the best. Without `quiet` progress is on stderr.
-  std::vector<Scores> test(bool quiet);
+  std::vector<quantizer::Scores> test(bool quiet);
   double learning_rate() const;
   /// Pictures in an iteration.
   std::int64_t pictures() const { return std::int64_t{batches} * data.batch_size; }

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -50,7 +51,21 @@ struct SearchResult {
   std::vector<Trial<Candidate>> trials;
 };
 
+/// Whether a search goes on after a trial, as `report` returns it.
+enum class Proceed { yes, no };
+
 namespace detail {
+
+/// What a report that returns nothing means, too.
+template <class Report, class Trial>
+bool proceeds(Report& report, const Trial& trial) {
+  if constexpr (std::is_void_v<decltype(report(trial))>) {
+    report(trial);
+    return true;
+  } else {
+    return report(trial) == Proceed::yes;
+  }
+}
 
 template <class Candidate>
 void check_search(const char* name, std::span<const Part<Candidate>> parts, double margin) {
@@ -77,9 +92,9 @@ inline bool within_margin(double score, double baseline, double margin) {
 /// Each part alone walks down its candidates and stops at the first that falls below the margin (the original's
 /// sequence). Then the combination of what each part can bear is scored. While it misses the margin, one part steps
 /// back up: the one whose step gives the best score (the first of equals). Every trial is handed to `report` as it is
-/// scored, and is in `result` at once; when `score` or `report` throws, for instance to stop a long search, `result`
-/// keeps what was found. Throws std::invalid_argument when a part has no candidate, the margin is negative or a score
-/// is NaN.
+/// scored, and is in `result` at once; when it returns Proceed::no, or `score` or `report` throws, the search ends and
+/// `result` keeps what was found. Throws std::invalid_argument when a part has no candidate, the margin is negative or
+/// a score is NaN.
 template <class Candidate, class Score, class Report>
 void search(std::span<const Part<Candidate>> parts, Score score, double margin, Report report,
             SearchResult<Candidate>& result) {
@@ -88,15 +103,17 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
   result = SearchResult<Candidate>{};
   result.alone = result.assignment = untouched;
 
+  bool stopped = false;
   const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
     const double value = score(assignment);
     if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
     if (result.trials.empty()) result.baseline = result.score = value;
     result.trials.push_back({assignment, part, value, ristretto::within_margin(value, result.baseline, margin)});
-    report(result.trials.back());
+    stopped = !detail::proceeds(report, result.trials.back());
     return result.trials.back();
   };
   try_out(untouched, std::nullopt);
+  if (stopped) return;
 
   std::vector<std::size_t> level(parts.size());  // of part p: candidates[level - 1], or untouched at 0
   const auto combine = [&](const std::vector<std::size_t>& levels) {
@@ -112,9 +129,12 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
       Assignment<Candidate> assignment = untouched;
       assignment[p] = candidate;
       const auto trial = try_out(assignment, p);
+      if (trial.within_margin) {
+        ++level[p];
+        result.alone[p] = candidate;
+      }
+      if (stopped) return;
       if (!trial.within_margin) break;
-      ++level[p];
-      result.alone[p] = candidate;
     }
   }
 
@@ -128,6 +148,7 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
     result.score = trial.score;
   };
   keep_best(current);
+  if (stopped) return;
   while (!current.within_margin && std::any_of(level.begin(), level.end(), [](std::size_t l) { return l > 0; })) {
     std::optional<Trial<Candidate>> best;
     std::size_t best_part = 0;
@@ -137,6 +158,7 @@ void search(std::span<const Part<Candidate>> parts, Score score, double margin, 
       --wider[p];
       auto trial = try_out(combine(wider), std::nullopt);
       keep_best(trial);
+      if (stopped) return;
       if (!best || trial.score > best->score) {
         best = std::move(trial);
         best_part = p;
@@ -241,9 +263,9 @@ inline void check_number(double value, const char* what) {
 /// noisy scores, some hold by chance. This counts for earlier trials, too, so `result` may become dearer once. A part
 /// whose next candidate saves nothing stays anyway. So the result has been scored as a whole. `score` returns a Worth
 /// or a number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in
-/// `result` at once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same
-/// scores, losses and costs give the same result. Throws std::invalid_argument when a part has no candidate, the margin
-/// is negative, or a score, a loss or a cost is not finite.
+/// `result` at once; when it returns Proceed::no, or a callable throws, the search ends and `result` keeps the best so
+/// far. The same scores, losses and costs give the same result. Throws std::invalid_argument when a part has no
+/// candidate, the margin is negative, or a score, a loss or a cost is not finite.
 template <class Candidate, class Score, class Cost, class Report>
 void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
                   CostResult<Candidate>& result) {
@@ -259,6 +281,7 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     result.score = trial.score;
     result.cost = trial.cost;
   };
+  bool stopped = false;
   const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
     const Worth worth = score(assignment);
     CostTrial<Candidate> trial{assignment, part, worth.score, worth.loss, cost(assignment), false};
@@ -272,14 +295,16 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
     trial.within_margin = ristretto::within_margin(trial.score, result.baseline, margin);
     result.trials.push_back(trial);
     if (holds(trial) && trial.cost < result.cost) keep(trial);
-    report(result.trials.back());
+    stopped = !detail::proceeds(report, result.trials.back());
     return trial;
   };
   try_out(untouched, std::nullopt);
+  if (stopped) return;
 
   Assignment<Candidate> current = untouched;
   for (std::size_t p = 0; p < parts.size(); ++p) current[p] = parts[p].candidates.front();
   CostTrial<Candidate> now = try_out(current, std::nullopt);
+  if (stopped) return;
   if (!now.within_margin) {
     result.finished = true;
     return;
@@ -293,7 +318,10 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
   std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone
   for (std::size_t p = 0; p < parts.size(); ++p) {
     losses[p].push_back(now.loss);
-    for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) losses[p].push_back(try_out(narrowed(p, c), p).loss);
+    for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) {
+      losses[p].push_back(try_out(narrowed(p, c), p).loss);
+      if (stopped) return;
+    }
   }
 
   std::vector<std::size_t> level(parts.size());
@@ -323,6 +351,7 @@ void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost
         missed = *best;
       }
       now = try_out(narrowed(*best, level[*best] + 1), std::nullopt);
+      if (stopped) return;
       current = now.assignment;
       ++level[*best];
       continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Scoring trials.
-#include "tool/trials.hpp"
+#include "quantizer/trials.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,14 +10,15 @@
 #include <utility>
 
 #include "cnn/progress.hpp"
+#include "quantizer/interruption.hpp"
 
-namespace tool {
+namespace quantizer {
 namespace {
 
-caffe_files::Accuracy scored(const caffe_files::Model& model) {
+cnn::Accuracy scored(const cnn::Model& model) {
   const auto& all = model.accuracies;
   if (all.empty()) {
-    throw std::invalid_argument("the net has no Accuracy layer in the phase TEST; add one that reads its scores");
+    throw std::invalid_argument("nothing scores the net; give it an accuracy");
   }
   return *std::min_element(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 }
@@ -40,9 +41,9 @@ Difference difference(const Hits& a, const Hits& b) {
   return {value, std::sqrt(std::max(0.0, (gained + lost) / n - value * value) / n)};
 }
 
-Trials::Trials(caffe_files::Model& model, pictures::Source& source, const Part& part)
+Trials::Trials(cnn::Model& model, pictures::Source& source, const Selection& selection)
     : model_(model),
-      pictures_(source, part),
+      batches_(source, selection),
       accuracy_(scored(model)),
       positions_(positions_of(model.net)),
       float_(states_of(model.net)),
@@ -69,7 +70,7 @@ void Trials::share(const std::vector<LayerState>& state, std::size_t layer) {
                        std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(layer), shared_.begin());
   shared_ = state;
   shared_before_ = layer;
-  if (!goes_on) walk_ = std::make_unique<Walk>(model_.net, pictures_, std::int64_t{256} << 20);
+  if (!goes_on) walk_ = std::make_unique<Walk>(model_.net, batches_, std::int64_t{256} << 20);
 }
 
 /// Adds what the last pass scored.
@@ -87,13 +88,13 @@ const Hits& Trials::score(const std::vector<LayerState>& state, const std::strin
   const bool shares =
       walk_ && std::equal(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(shared_before_), shared_.begin());
   std::optional<cnn::Progress> progress;
-  if (!title.empty()) progress.emplace(title, pictures_.count());
+  if (!title.empty()) progress.emplace(title, batches_.pictures());
   Hits hits;
   set(state);
   if (known_.empty()) float_scores_.clear();
-  for (std::size_t b = 0; b < pictures_.batches(); ++b) {
+  for (std::size_t b = 0; b < batches_.size(); ++b) {
     stop_if_interrupted();
-    const pictures::Batch& batch = pictures_.batch(b);
+    const pictures::Batch& batch = batches_.batch(b);
     if (shares) {
       model_.net.forward_from(walk_->cut(positions_[shared_before_], b));
     } else {
@@ -106,4 +107,4 @@ const Hits& Trials::score(const std::vector<LayerState>& state, const std::strin
   return known_.emplace_back(Known{state, std::move(hits)}).hits;
 }
 
-}  // namespace tool
+}  // namespace quantizer

@@ -5,7 +5,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-#include "tool/repair.hpp"
+#include "quantizer/net_repair.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -21,8 +21,10 @@
 
 #include "cnn/moments.hpp"
 #include "cnn/progress.hpp"
+#include "quantizer/interruption.hpp"
+#include "quantizer/walk.hpp"
 
-namespace tool {
+namespace quantizer {
 namespace {
 
 namespace rt = ristretto;
@@ -59,13 +61,13 @@ std::vector<GroupMoments> observe(Layer& layer, int position, Walk& walk, Walk* 
 }
 
 /// Rounds the rows of one group, in place, after choosing their shifts anew where they have some.
-void round_rows(rt::WeightRows& rows, const rt::AnyFormat& format, std::span<int> shifts, const GroupMoments& moments,
-                const Repair& how) {
-  const rt::Compensation compensation(moments.own.second(), how.damping);
+void round_rows(rt::WeightRows& rows, const rt::AnyFormat& format, std::span<int> shifts, const GroupMoments& moments) {
+  constexpr int scales = 2;  // powers of two to look on both sides
+  const rt::Compensation compensation(moments.own.second());
   if (moments.cross) rows = compensation.retarget(rows, moments.cross->mean());
   if (!shifts.empty()) {
     const std::vector<rt::AnyFormat> now = cnn::scaled(format, shifts);
-    const std::vector<int> more = compensation.choose_scales(rows, now, how.scales, cnn::InParallel{});
+    const std::vector<int> more = compensation.choose_scales(rows, now, scales, cnn::InParallel{});
     for (std::size_t r = 0; r < shifts.size(); ++r) shifts[r] += more[r];
   }
   const std::vector<rt::AnyFormat> formats =
@@ -74,7 +76,7 @@ void round_rows(rt::WeightRows& rows, const rt::AnyFormat& format, std::span<int
 }
 
 template <class Layer>
-void compensate_layer(Layer& layer, const std::vector<GroupMoments>& groups, const Repair& how) {
+void compensate_layer(Layer& layer, const std::vector<GroupMoments>& groups) {
   const auto size = static_cast<std::size_t>(cnn::inputs_of_a_row(layer));
   cnn::Formats& f = layer.formats;
   const auto all = static_cast<std::size_t>(layer.weight.value().shape().N), count = all / groups.size();
@@ -85,7 +87,7 @@ void compensate_layer(Layer& layer, const std::vector<GroupMoments>& groups, con
                                    static_cast<Eigen::Index>(size));
     rt::WeightRows rows = map;
     const std::span<int> shifts(f.weight_shifts);
-    round_rows(rows, *f.weight, shifts.empty() ? shifts : shifts.subspan(first, count), groups[g], how);
+    round_rows(rows, *f.weight, shifts.empty() ? shifts : shifts.subspan(first, count), groups[g]);
     map = rows;
   }
 }
@@ -258,7 +260,7 @@ int equalize(cnn::Net& net, bool per_channel, std::span<const std::string> kept)
   return changed;
 }
 
-void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair& how, const std::string& title) {
+void repair(cnn::Net& net, cnn::Net& reference, Batches& batches, const Repair& how, const std::string& title) {
   const std::vector<int> positions = positions_of(net);
   net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
     const Layer& in_float = reference.layer<Layer>(node.name);
@@ -267,30 +269,30 @@ void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair
   });
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, static_cast<std::int64_t>(positions.size()));
-  Walk walk(net, pictures), in_float(reference, pictures);
+  Walk walk(net, batches), in_float(reference, batches);
   std::size_t at = 0;
   net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
     const int position = positions[at++];
     if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
       if (how.compensate && layer.formats.weight && can_compensate(layer)) {
-        const auto groups = observe(layer, position, walk, how.retarget ? &in_float : nullptr, pictures.batches());
-        compensate_layer(layer, groups, how);
+        const auto groups = observe(layer, position, walk, how.retarget ? &in_float : nullptr, batches.size());
+        compensate_layer(layer, groups);
       }
     }
     if (how.bias) {
       correct_biases(std::span(&layer, 1), reference.layer<Layer>(node.name), relu_behind(net, position), position,
-                     walk, in_float, pictures.batches());
+                     walk, in_float, batches.size());
     }
     if (progress) progress->at(static_cast<std::int64_t>(at));
   });
 }
 
-void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, std::vector<std::vector<LayerState>>& all,
+void repair_alone(cnn::Net& reference, Batches& batches, const Repair& how, std::vector<std::vector<LayerState>>& all,
                   const std::string& title) {
   const std::vector<int> positions = positions_of(reference);
   std::optional<cnn::Progress> progress;
   if (!title.empty()) progress.emplace(title, static_cast<std::int64_t>(positions.size()));
-  Walk walk(reference, pictures);
+  Walk walk(reference, batches);
   std::size_t at = 0;
   reference.each_trimmed([&]<class Layer>(cnn::Node&, Layer& layer) {
     const std::size_t i = at++;
@@ -303,13 +305,13 @@ void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, st
       trimmed.formats.input.reset();
       if constexpr (!std::is_same_v<Layer, cnn::Deconvolution>) {
         if (!how.compensate || !can_compensate(layer)) continue;
-        if (groups.empty()) groups = observe(trimmed, position, walk, nullptr, pictures.batches());
-        compensate_layer(trimmed, groups, how);
+        if (groups.empty()) groups = observe(trimmed, position, walk, nullptr, batches.size());
+        compensate_layer(trimmed, groups);
       }
     }
     if (how.bias) {
       correct_biases(std::span(versions), layer, relu_behind(reference, position), position, walk, walk,
-                     pictures.batches());
+                     batches.size());
     }
     for (std::size_t v = 0; v < versions.size(); ++v) {
       LayerState& state = all[i][v];
@@ -352,4 +354,14 @@ std::vector<LayerState> states_of(cnn::Net& net) {
   return states;
 }
 
-}  // namespace tool
+void set_states(cnn::Net& net, const std::vector<LayerState>& states) {
+  std::size_t i = 0;
+  net.each_trimmed([&](cnn::Node&, auto& layer) {
+    layer.formats = states[i].formats;
+    layer.weight.edit() = states[i].values->weight;
+    layer.bias.edit() = states[i].values->bias;
+    ++i;
+  });
+}
+
+}  // namespace quantizer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Choosing formats.
-#include "tool/formats.hpp"
+#include "quantizer/layer_formats.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,18 +10,18 @@
 #include <variant>
 
 #include "cnn/progress.hpp"
-#include "tool/repair.hpp"
+#include "quantizer/interruption.hpp"
+#include "quantizer/net_repair.hpp"
 
-namespace tool {
+namespace quantizer {
 namespace {
 
 namespace rt = ristretto;
-using caffe::QuantizationParameter;
 
 constexpr int least_bias_bits = 16;          // accumulators have more; the original trims biases as the weights
 constexpr cnn::Index most_scores = 1 << 22;  // that are kept to choose their format
 
-enum class Tensor { weight, bias, activation };
+enum class Operand { weight, bias, activation };
 
 /// What a ReLU leaves of the values.
 rt::Range positive_part(const rt::Range& range) {
@@ -36,15 +36,15 @@ rt::Range positive_part(const rt::Range& range) {
 using Minifloat = rt::Minifloat<rt::runtime, rt::runtime, rt::Encoding::finite>;
 
 /// The formats of this width, up to a power of two; none by the original's rule, which scales no formats.
-std::vector<rt::AnyFormat> shapes(const Rule& rule, int bits, Tensor tensor, bool is_unsigned) {
+std::vector<rt::AnyFormat> shapes(const Rule& rule, int bits, Operand operand, bool is_unsigned) {
   std::vector<rt::AnyFormat> all;
   if (rule.is_original()) return all;
-  if (rule.mode == QuantizationParameter::MINIFLOAT) {
+  if (rule.mode == TrimmingMode::minifloat) {
     constexpr int most_exponent_bits = 5;  // more would only be wider than any range
     for (int e = 1; e <= std::min(bits - 1, most_exponent_bits) && bits - 1 - e <= 23; ++e) {
       all.push_back(Minifloat(bits - 1 - e, e));
     }
-  } else if (rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS && tensor == Tensor::weight) {
+  } else if (rule.mode == TrimmingMode::integer_power_of_2_weights && operand == Operand::weight) {
     const int codes = 1 << (bits - 1);  // with a sign; one of them is zero
     if (bits >= 2 && bits <= 8) all.push_back(rt::PowerOfTwoOrZero<>(2 - codes, 0));
   } else if (is_unsigned) {
@@ -56,22 +56,22 @@ std::vector<rt::AnyFormat> shapes(const Rule& rule, int bits, Tensor tensor, boo
   return all;
 }
 
-rt::Choice choice_for(const Rule& rule, Tensor tensor) {
-  return {.rule = rule.ranges, .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
+rt::Choice choice_for(const Rule& rule, Operand operand) {
+  return {.rule = rule.ranges, .role = operand == Operand::activation ? rt::Role::activations : rt::Role::parameters};
 }
 
-rt::AnyFormat original_format(const Rule& rule, int bits, Tensor tensor, const rt::Range& range) {
-  if (rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS && tensor == Tensor::weight) {
-    return rt::choose<rt::PowerOfTwo<>>(bits, range, choice_for(rule, tensor));
+rt::AnyFormat original_format(const Rule& rule, int bits, Operand operand, const rt::Range& range) {
+  if (rule.mode == TrimmingMode::integer_power_of_2_weights && operand == Operand::weight) {
+    return rt::choose<rt::PowerOfTwo<>>(bits, range, choice_for(rule, operand));
   }
-  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice_for(rule, tensor));
+  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice_for(rule, operand));
 }
 
-rt::AnyFormat format_for(const Rule& rule, int bits, Tensor tensor, const rt::Range& range) {
-  if (rule.is_original()) return original_format(rule, bits, tensor, range);
-  const bool never_negative = tensor == Tensor::activation && range.count() > 0 && range.min() >= 0;
-  return rt::choose_scaled(shapes(rule, bits, tensor, never_negative && rule.is_unsigned), range,
-                           choice_for(rule, tensor));
+rt::AnyFormat format_for(const Rule& rule, int bits, Operand operand, const rt::Range& range) {
+  if (rule.is_original()) return original_format(rule, bits, operand, range);
+  const bool never_negative = operand == Operand::activation && range.count() > 0 && range.min() >= 0;
+  return rt::choose_scaled(shapes(rule, bits, operand, never_negative && rule.is_unsigned), range,
+                           choice_for(rule, operand));
 }
 
 /// The format that leaves the softmax of these scores nearest. Most scores matter little to it, and those below 0 often
@@ -79,9 +79,9 @@ rt::AnyFormat format_for(const Rule& rule, int bits, Tensor tensor, const rt::Ra
 rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& range,
                                 const std::vector<cnn::Tensor>& scores) {
   constexpr int reach = 4;  // powers of two from the scale of the least squared error
-  std::vector<rt::AnyFormat> all = shapes(rule, bits, Tensor::activation, false);
-  if (rule.is_unsigned && rule.mode != QuantizationParameter::MINIFLOAT) {
-    const auto without_sign = shapes(rule, bits, Tensor::activation, true);
+  std::vector<rt::AnyFormat> all = shapes(rule, bits, Operand::activation, false);
+  if (rule.is_unsigned && rule.mode != TrimmingMode::minifloat) {
+    const auto without_sign = shapes(rule, bits, Operand::activation, true);
     all.insert(all.end(), without_sign.begin(), without_sign.end());
   }
   cnn::DivergenceLoss loss;
@@ -94,10 +94,10 @@ rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& ran
     }
     return sum;
   };
-  rt::AnyFormat best = format_for(rule, bits, Tensor::activation, range);
+  rt::AnyFormat best = format_for(rule, bits, Operand::activation, range);
   double least = divergence(best);
   for (const rt::AnyFormat& shape : all) {
-    const rt::AnyFormat middle = rt::choose_scaled(std::span(&shape, 1), range, choice_for(rule, Tensor::activation));
+    const rt::AnyFormat middle = rt::choose_scaled(std::span(&shape, 1), range, choice_for(rule, Operand::activation));
     for (int shift = -reach; shift <= reach; ++shift) {
       if (!middle.can_scale(shift)) continue;
       const rt::AnyFormat format = middle.scaled(shift);
@@ -123,9 +123,9 @@ rt::AnyFormat original_minifloat(const std::vector<LayerStatistics>& layers, int
 
 std::optional<rt::AnyFormat> bias_format(const LayerStatistics& layer, const Rule& rule, int bits,
                                          const rt::AnyFormat& weight) {
-  const bool powers = rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
+  const bool powers = rule.mode == TrimmingMode::integer_power_of_2_weights;
   if (rule.is_original() || layer.biases == 0) return powers ? std::nullopt : std::optional(weight);
-  return format_for(rule, std::max(bits, least_bias_bits), Tensor::bias, layer.ranges.bias);
+  return format_for(rule, std::max(bits, least_bias_bits), Operand::bias, layer.ranges.bias);
 }
 
 cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const LayerWidths& widths) {
@@ -133,31 +133,34 @@ cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const L
   if (widths.weights || widths.activations) f.ties = rule.ties;
   if (const auto width = widths.weights) {
     if (rule.per_channel && layer.rows > 0 && !rule.is_original()) {
-      auto chosen = rt::choose_rows(shapes(rule, *width, Tensor::weight, false), layer.values, layer.rows,
-                                    choice_for(rule, Tensor::weight));
+      auto chosen = rt::choose_rows(shapes(rule, *width, Operand::weight, false), layer.values, layer.rows,
+                                    choice_for(rule, Operand::weight));
       f.weight = chosen.format;
       f.weight_shifts = std::move(chosen.shifts);
     } else {
-      f.weight = format_for(rule, *width, Tensor::weight, layer.ranges.weight);
+      f.weight = format_for(rule, *width, Operand::weight, layer.ranges.weight);
     }
     f.bias = bias_format(layer, rule, *width, *f.weight);
   }
   if (widths.activations) {
-    f.input = format_for(rule, *widths.activations, Tensor::activation, layer.ranges.input);
-    f.output = layer.scores.empty() ? format_for(rule, *widths.activations, Tensor::activation, layer.ranges.output)
+    f.input = format_for(rule, *widths.activations, Operand::activation, layer.ranges.input);
+    f.output = layer.scores.empty() ? format_for(rule, *widths.activations, Operand::activation, layer.ranges.output)
                                     : format_for_scores(rule, *widths.activations, layer.ranges.output, layer.scores);
   }
   return f;
 }
 
+template <class Layer>
+constexpr const char* type_of = std::is_same_v<Layer, cnn::InnerProduct>    ? "InnerProduct"
+                                : std::is_same_v<Layer, cnn::Deconvolution> ? "Deconvolution"
+                                                                            : "Convolution";
+
 /// The layers with weights; without ranges.
-std::vector<LayerStatistics> describe(caffe_files::Model& model) {
-  std::map<std::string, std::string> types;
-  for (const caffe::LayerParameter& l : model.description.layer()) types[l.name()] = l.type();
+std::vector<LayerStatistics> describe(cnn::Model& model) {
   std::vector<LayerStatistics> layers;
   model.net.each_trimmed([&]<class Layer>(cnn::Node& node, Layer& layer) {
     layers.push_back({.name = node.name,
-                      .type = types[node.name],
+                      .type = type_of<Layer>,
                       .position = static_cast<int>(&node - model.net.nodes().data()),
                       .is_fc = std::is_same_v<Layer, cnn::InnerProduct>,
                       .weights = layer.weight.value().size(),
@@ -173,29 +176,26 @@ std::vector<LayerStatistics> describe(caffe_files::Model& model) {
 
 /// Whether what is below 0 in a layer's output becomes 0 anyway. By the original's rule, where it is 0 already in the
 /// blob that the original looks at: where the ReLU works in place.
-bool is_output_rectified(const caffe_files::Model& model, int position, const Rule& rule) {
+bool is_output_rectified(const cnn::Model& model, int position, const Rule& rule) {
   const cnn::Relu* relu = relu_behind(model.net, position);
   const std::string& name = model.net.nodes()[static_cast<std::size_t>(position)].name;
-  const auto reads_it = [&](const caffe_files::Accuracy& a) { return a.input == name; };
+  const auto reads_it = [&](const cnn::Accuracy& a) { return a.input == name; };
   if (!relu || relu->negative_slope != 0 || name == model.logits ||
       std::any_of(model.accuracies.begin(), model.accuracies.end(), reads_it)) {
     return false;
   }
   if (!rule.is_original()) return true;
-  const auto& layers = model.description.layer();
-  const auto at = std::find_if(layers.begin(), layers.end(), [&](const auto& l) { return l.name() == name; });
-  return at != layers.end() && std::any_of(at, layers.end(), [&](const auto& l) {
-           return l.type() == "ReLU" && l.bottom(0) == at->top(0) && l.top(0) == at->top(0);
-         });
+  const auto& in_place = model.rectified_in_place;
+  return std::find(in_place.begin(), in_place.end(), name) != in_place.end();
 }
 
 }  // namespace
 
 const std::map<std::string, TrimmingMode>& trimming_modes() {
   static const std::map<std::string, TrimmingMode> modes{
-      {"dynamic_fixed_point", QuantizationParameter::DYNAMIC_FIXED_POINT},
-      {"minifloat", QuantizationParameter::MINIFLOAT},
-      {"integer_power_of_2_weights", QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS}};
+      {"dynamic_fixed_point", TrimmingMode::dynamic_fixed_point},
+      {"minifloat", TrimmingMode::minifloat},
+      {"integer_power_of_2_weights", TrimmingMode::integer_power_of_2_weights}};
   return modes;
 }
 
@@ -205,10 +205,9 @@ const std::map<std::string, cnn::Ties>& tie_rules() {
   return rules;
 }
 
-std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const Rule& rule,
-                                     const std::string& title) {
+std::vector<LayerStatistics> observe(cnn::Model& model, Batches& batches, const Rule& rule, const std::string& title) {
   std::optional<cnn::Progress> progress;
-  if (!title.empty()) progress.emplace(title, pictures.count());
+  if (!title.empty()) progress.emplace(title, batches.pictures());
   std::vector<LayerStatistics> layers = describe(model);
   const auto nodes = model.net.nodes();
   const bool keeps_scores = rule.ranges == rt::RangeRule::min_mse && !layers.empty() &&
@@ -216,9 +215,9 @@ std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictur
                             nodes.back().shape.plane() == 1;
   std::vector<cnn::LayerRanges> ranges;
   std::int64_t done = 0;
-  for (std::size_t b = 0; b < pictures.batches(); ++b) {
+  for (std::size_t b = 0; b < batches.size(); ++b) {
     stop_if_interrupted();
-    const pictures::Batch& batch = pictures.batch(b);
+    const pictures::Batch& batch = batches.batch(b);
     model.net.observe(batch.images, ranges);
     if (keeps_scores && done * nodes.back().shape.image() < most_scores) {
       layers.back().scores.push_back(model.net.output(model.logits));
@@ -261,7 +260,7 @@ std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& la
 
 cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t place, const Rule& rule,
                          const LayerWidths& widths) {
-  if (rule.mode == QuantizationParameter::MINIFLOAT && rule.is_original()) {
+  if (rule.mode == TrimmingMode::minifloat && rule.is_original()) {
     if (!widths.activations) return {};
     const rt::AnyFormat one = original_minifloat(layers, *widths.activations);
     return {.input = one, .weight = one, .bias = one, .output = one, .ties = rule.ties};
@@ -274,17 +273,17 @@ cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t
 }
 
 std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths,
-                          Trimmed of) {
+                          Operands of) {
   // A range that has formats of every width that the family has, so that real ranges keep their errors.
   std::vector<LayerStatistics> samples(1);
   for (rt::Range* range : {&samples[0].ranges.input, &samples[0].ranges.weight, &samples[0].ranges.output}) {
     range->observe(std::vector<float>{-1, 1});
   }
-  const bool has_one = rule.mode == QuantizationParameter::MINIFLOAT && rule.is_original();
+  const bool has_one = rule.mode == TrimmingMode::minifloat && rule.is_original();
   std::erase_if(widths, [&](int bits) {
     LayerWidths tried;
-    if (of != Trimmed::activations) tried.weights = bits;
-    if (of != Trimmed::weights) tried.activations = bits;
+    if (of != Operands::activations) tried.weights = bits;
+    if (of != Operands::weights) tried.activations = bits;
     try {
       formats_for(has_one ? layers : samples, 0, rule, tried);
       return false;
@@ -302,4 +301,4 @@ void set_ties(cnn::Net& net, cnn::Ties ties) {
   }
 }
 
-}  // namespace tool
+}  // namespace quantizer

@@ -7,57 +7,57 @@
 
 #include <ristretto/search.hpp>
 
-#include "tool/session.hpp"
+#include "quantizer/session.hpp"
 
-namespace tool {
+namespace quantizer {
 namespace {
 
 namespace rt = ristretto;
-using caffe::QuantizationParameter;
 
 constexpr int activation_width = 8;  // where activations cost nothing
 
-struct OutOfTime {};
-
 class LayerSearch {
  public:
-  LayerSearch(const QuantizeOptions& options, QuantizeResults& results, Session& session)
-      : options_(options), results_(results), session_(session), layers_(session.layers()) {}
+  LayerSearch(const Options& options, Session& session)
+      : options_(options), session_(session), layers_(session.layers()) {}
 
-  void run() {
+  Found run() {
+    found_.stopped = thrown_by([&] { search(); });
+    choose();
+    return std::move(found_);
+  }
+
+ private:
+  void search() {
     session_.prepare(weight_widths_);
     const auto score = [&](const rt::Assignment<int>& a) {
-      if (options_.time_budget > 0 && session_.seconds() > options_.time_budget && search_.trials.size() > 1) {
-        throw OutOfTime{};
-      }
       last_ = &trial(widths_of(a));
       return rt::Worth(last_->accuracy(), last_->divergence);
     };
     const auto cost = [&](const rt::Assignment<int>& a) { return cost_of(widths_of(a)); };
-    const auto report = [&](const rt::CostTrial<int>& t) { add(t); };
-    try {
-      rt::search_costs(std::span<const rt::Part<int>>(parts_), score, cost, options_.margin / 100, report, search_);
-    } catch (const OutOfTime&) {
-      fmt::print(stderr, "the time is up: the best so far is taken\n");
-    }
-    choose();
+    const auto report = [&](const rt::CostTrial<int>& t) {
+      add(t);
+      const bool is_late = options_.time_budget > 0 && session_.seconds() > options_.time_budget;
+      return is_late && search_.trials.size() > 1 ? rt::Proceed::no : rt::Proceed::yes;
+    };
+    rt::search_costs(std::span<const rt::Part<int>>(parts_), score, cost, options_.margin / 100, report, search_);
+    if (!search_.finished) fmt::print(stderr, "the time is up: the best so far is taken\n");
   }
 
   /// What the search took, or the widest; nothing before that was scored.
   void choose() {
     if (search_.trials.size() < 2) return;
-    const bool found = search_.assignment.front().has_value();
-    const auto widths = widths_of(found ? search_.assignment : search_.trials[1].assignment);
-    session_.choose(widths, *session_.journal().find(to_string(widths)));
-    results_.alone = results_.chosen;
+    const bool holds = search_.assignment.front().has_value();
+    const auto widths = widths_of(holds ? search_.assignment : search_.trials[1].assignment);
+    found_.chosen = session_.chosen(widths, *session_.journal().find(to_string(widths)));
+    found_.alone = found_.chosen->row;
   }
 
- private:
   /// Those of the weights of each layer, then of its activations.
   std::vector<rt::Part<int>> parts() const {
     const bool counts_activations = options_.cost == Cost::bit_operations;
     std::vector<int> activations{std::max(activation_width, weight_widths_.front())};
-    if (counts_activations) activations = session_.widths(usual_, Trimmed::activations);
+    if (counts_activations) activations = session_.widths(usual_, Operands::activations);
     std::vector<rt::Part<int>> all;
     for (const LayerStatistics& l : layers_) all.push_back({l.name + " weights", weight_widths_});
     for (const LayerStatistics& l : layers_) all.push_back({l.name + " activations", activations});
@@ -99,39 +99,31 @@ class LayerSearch {
   }
 
   void add(const rt::CostTrial<int>& t) {
-    results_.layer_trials.push_back(
+    found_.layer_trials.push_back(
         {widths_of(t.assignment), t.score, last_->divergence, t.cost, session_.loss(*last_), t.within_margin});
-    results_.front = rt::pareto_front(std::span<const rt::CostTrial<int>>(search_.trials));
+    found_.front = rt::pareto_front(std::span<const rt::CostTrial<int>>(search_.trials));
     if (search_.trials.size() == 1) return;
     session_.say(t.part ? fmt::format("{} {}bit", parts_[*t.part].name, *t.assignment[*t.part])
-                        : fmt::format("{:.4g} {}", t.cost, name_of(costs(), options_.cost.value_or(Cost::weight_bits))),
+                        : fmt::format("{:.4g} {}", t.cost, name_of(costs(), options_.cost)),
                  *last_);
   }
 
-  const QuantizeOptions& options_;
-  QuantizeResults& results_;
+  const Options& options_;
   Session& session_;
   const std::vector<LayerStatistics>& layers_;
   std::vector<int> usual_{8, 7, 6, 5, 4, 3, 2};
-  std::vector<int> weight_widths_ = session_.widths(
-      options_.rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS ? std::vector{5, 4, 3, 2} : usual_,
-      Trimmed::weights);
+  std::vector<int> weight_widths_ =
+      session_.widths(options_.rule.mode == TrimmingMode::integer_power_of_2_weights ? std::vector{5, 4, 3, 2} : usual_,
+                      Operands::weights);
   std::vector<rt::Part<int>> parts_ = parts();
   rt::CostResult<int> search_{};
   std::vector<LayerWidths> widest_{};
   const Hits* last_ = nullptr;  // of the last trial
+  Found found_{};
 };
 
 }  // namespace
 
-void search_layers(const QuantizeOptions& options, QuantizeResults& results, Session& session) {
-  LayerSearch search(options, results, session);
-  try {
-    search.run();
-  } catch (...) {
-    search.choose();
-    throw;
-  }
-}
+Found search_layers(const Options& options, Session& session) { return LayerSearch(options, session).run(); }
 
-}  // namespace tool
+}  // namespace quantizer

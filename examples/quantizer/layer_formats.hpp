@@ -9,19 +9,19 @@
 
 #include <ristretto/range.hpp>
 
-#include "caffe/quantization.hpp"
-#include "cnn/net.hpp"
-#include "names.hpp"
-#include "tool/common.hpp"
-#include "tool/pictures.hpp"
+#include "cnn/model.hpp"
+#include "quantizer/batches.hpp"
+#include "quantizer/names.hpp"
 
-namespace tool {
+namespace quantizer {
 
-using caffe_files::TrimmingMode;
+/// How weights are trimmed, and beside them activations: both in fixed point; both as minifloats; weights as powers of
+/// two, activations in fixed point.
+enum class TrimmingMode { dynamic_fixed_point, minifloat, integer_power_of_2_weights };
 
 /// How formats are chosen.
 struct Rule {
-  TrimmingMode mode = caffe::QuantizationParameter::DYNAMIC_FIXED_POINT;
+  TrimmingMode mode = TrimmingMode::dynamic_fixed_point;
   ristretto::RangeRule ranges = ristretto::RangeRule::min_mse;
 
   cnn::Ties ties = cnn::Ties::to_even;
@@ -41,8 +41,8 @@ struct Widths {
 
 /// A layer with weights: what formats are chosen from.
 struct LayerStatistics {
-  std::string name{}, type{};
-  int position = 0;  // in the net
+  std::string name{}, type{};  // type: in Caffe's words
+  int position = 0;            // in the net
   bool is_fc = false;
   long long weights = 0, biases = 0, multiplies = 0;  // multiplies: for one image
   std::vector<float> values{};                        // of the weights
@@ -52,8 +52,7 @@ struct LayerStatistics {
 };
 
 /// What the layers of the net, in float, meet in these pictures.
-std::vector<LayerStatistics> observe(caffe_files::Model& model, Pictures& pictures, const Rule& rule,
-                                     const std::string& title);
+std::vector<LayerStatistics> observe(cnn::Model& model, Batches& batches, const Rule& rule, const std::string& title);
 
 /// Gives layers whose outputs are joined by a Concat, directly or behind their Relu, one range for all of these, so
 /// that at one width they have one format.
@@ -74,13 +73,14 @@ std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& la
 cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t place, const Rule& rule,
                          const LayerWidths& widths);
 
-enum class Trimmed { weights, activations, weights_and_activations };
+/// What of a layer a width is for.
+enum class Operands { weights, activations, both };
 
-/// Those of the widths of which there are formats for these tensors.
+/// Those of the widths of which there are formats for these operands.
 std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule& rule, std::vector<int> widths,
-                          Trimmed of);
+                          Operands of);
 
 /// Lets all layers with formats round so.
 void set_ties(cnn::Net& net, cnn::Ties ties);
 
-}  // namespace tool
+}  // namespace quantizer

@@ -8,9 +8,9 @@
 #include <map>
 #include <string>
 
-#include "tool/trials.hpp"
+#include "quantizer/trials.hpp"
 
-namespace tool {
+namespace quantizer {
 
 class Journal {
  public:
@@ -33,4 +33,4 @@ class Journal {
   std::map<std::string, const Hits*> known_{};
 };
 
-}  // namespace tool
+}  // namespace quantizer

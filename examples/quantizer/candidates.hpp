@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "tool/formats.hpp"
-#include "tool/repair.hpp"
+#include "quantizer/layer_formats.hpp"
+#include "quantizer/net_repair.hpp"
 
-namespace tool {
+namespace quantizer {
 
 class Candidates {
  public:
@@ -20,7 +20,7 @@ class Candidates {
       : layers_(layers), rule_(rule), in_float_(std::move(in_float)) {}
 
   /// Repairs the weights of every layer for these widths, each layer as if the others stayed in float.
-  void repair(const std::vector<int>& widths, const Repair& how, cnn::Net& in_float, Pictures& pictures,
+  void repair(const std::vector<int>& widths, const Repair& how, cnn::Net& in_float, Batches& batches,
               const std::string& title);
 
   /// The layers with these widths, repaired where they were. Throws std::invalid_argument where there is no format.
@@ -36,4 +36,4 @@ class Candidates {
   std::map<std::pair<std::size_t, int>, LayerState> repaired_{};           // of a layer, at a width of the weights
 };
 
-}  // namespace tool
+}  // namespace quantizer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Lines of a journal: the title, then for each trial its divergence, its hits as digits and its name.
-#include "tool/journal.hpp"
+#include "quantizer/journal.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 
-namespace tool {
+namespace quantizer {
 namespace {
 
 struct Entry {
@@ -95,4 +95,4 @@ const Hits* Journal::add(const std::string& key, const Hits& hits) {
   return known_[key] = &hits_.emplace_back(hits);
 }
 
-}  // namespace tool
+}  // namespace quantizer

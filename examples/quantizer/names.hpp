@@ -8,6 +8,8 @@
 
 #include <ristretto/range.hpp>
 
+namespace quantizer {
+
 inline const std::map<std::string, ristretto::RangeRule> range_rules{
     {"max_abs", ristretto::RangeRule::max_abs},
     {"percentile", ristretto::RangeRule::percentile},
@@ -19,3 +21,5 @@ template <class Value>
 std::string name_of(const std::map<std::string, Value>& names, Value value) {
   return std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.second == value; })->first;
 }
+
+}  // namespace quantizer

@@ -9,18 +9,16 @@
 #include <vector>
 
 #include "cnn/net.hpp"
-#include "tool/pictures.hpp"
+#include "quantizer/batches.hpp"
 
-namespace tool {
+namespace quantizer {
 
 /// Layers whose weights take more inputs are not compensated: that needs memory for the square of their number.
 inline constexpr cnn::Index most_compensated_inputs = 6000;
 
 struct Repair {
   bool equalize = false, compensate = false, bias = false;
-  double damping = 0.01;  // of compensated rounding
-  int scales = 2;         // how far to look for scales of rows, in powers of two on both sides
-  bool retarget = true;   // towards the outputs of the net in float, also where the layers before are trimmed
+  bool retarget = true;  // towards the outputs of the net in float, also where the layers before are trimmed
 
   bool any() const { return equalize || compensate || bias; }
 };
@@ -35,7 +33,7 @@ int equalize(cnn::Net& net, bool per_channel, std::span<const std::string> kept)
 /// weights of `reference`, the net in float. Weights become numbers of their formats, and where the layer has
 /// weight_shifts these are chosen anew; biases are corrected, and get another format as wide where they need one.
 /// Throws Interrupted.
-void repair(cnn::Net& net, cnn::Net& reference, Pictures& pictures, const Repair& how, const std::string& title);
+void repair(cnn::Net& net, cnn::Net& reference, Batches& batches, const Repair& how, const std::string& title);
 
 /// Where the layers with weights are in the net.
 std::vector<int> positions_of(cnn::Net& net);
@@ -55,11 +53,12 @@ struct LayerState {
 
   friend bool operator==(const LayerState&, const LayerState&) = default;
 };
-/// Those of the layers of a net, as they are.
+/// Those of the layers of a net, as they are; and gives layers such states.
 std::vector<LayerState> states_of(cnn::Net& net);
+void set_states(cnn::Net& net, const std::vector<LayerState>& states);
 
 /// Repairs each layer as if the others stayed in float: `all` has for each layer some formats, and gets their values.
-void repair_alone(cnn::Net& reference, Pictures& pictures, const Repair& how, std::vector<std::vector<LayerState>>& all,
+void repair_alone(cnn::Net& reference, Batches& batches, const Repair& how, std::vector<std::vector<LayerState>>& all,
                   const std::string& title);
 
-}  // namespace tool
+}  // namespace quantizer

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-// ristretto quantize: what it prints and writes.
+// What is printed and written of results.
+#include "quantizer/results.hpp"
+
 #include <algorithm>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tool/quantize.hpp"
-
-namespace tool {
+namespace quantizer {
 namespace {
 
-using caffe::QuantizationParameter;
 using nlohmann::ordered_json;
 
 int bits(const std::optional<int>& width) { return width.value_or(32); }
@@ -22,7 +21,7 @@ std::optional<int> tried(const TrialRow& t) {
   return t.part == "FC weights" ? t.widths.fc : t.widths.activations;
 }
 
-void print_trials(const QuantizeResults& r, std::string_view part) {
+void print_trials(const Results& r, std::string_view part) {
   for (const TrialRow& t : r.trials) {
     if (t.part == part) fmt::print("{}bit: \t{:g}\n", bits(tried(t)), t.score);
   }
@@ -30,7 +29,7 @@ void print_trials(const QuantizeResults& r, std::string_view part) {
 
 // ---- The original's summary ----
 
-void print_dynamic_fixed_point(const QuantizeResults& r) {
+void print_dynamic_fixed_point(const Results& r) {
   fmt::print("Dynamic fixed point CONV\nweights: \n");
   print_trials(r, "CONV weights");
   fmt::print("Dynamic fixed point FC\nweights: \n");
@@ -39,15 +38,15 @@ void print_dynamic_fixed_point(const QuantizeResults& r) {
   print_trials(r, "layer activations");
   if (!r.chosen) return;
   fmt::print("Dynamic fixed point net:\n");
-  const Widths& w = r.chosen->widths;
+  const Widths& w = r.chosen->row.widths;
   fmt::print("{}bit CONV weights,\n{}bit FC weights,\n{}bit layer activations:\n", bits(w.conv), bits(w.fc),
              bits(w.activations));
-  fmt::print("Accuracy: {:g}\n", r.chosen->score);
+  fmt::print("Accuracy: {:g}\n", r.chosen->row.score);
 }
 
-std::string cost_of(const QuantizeOptions& o) { return name_of(costs(), o.cost.value_or(Cost::weight_bits)); }
+std::string cost_of(const Options& o) { return name_of(costs(), o.cost); }
 
-void print_by_layers(const QuantizeOptions& o, const QuantizeResults& r) {
+void print_by_layers(const Options& o, const Results& r) {
   fmt::print("Trials that no other beats, {} and accuracy:\n", cost_of(o));
   for (const std::size_t i : r.front) {
     const LayerTrial& t = r.layer_trials[i];
@@ -56,18 +55,18 @@ void print_by_layers(const QuantizeOptions& o, const QuantizeResults& r) {
   }
 }
 
-void print_summary(const QuantizeOptions& o, const QuantizeResults& r) {
-  const bool powers = o.rule.mode == QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS;
+void print_summary(const Options& o, const Results& r) {
+  const bool powers = o.rule.mode == TrimmingMode::integer_power_of_2_weights;
   fmt::print("------------------------------\nNetwork accuracy analysis for\n");
   fmt::print("{}\n", powers ? "Integer-power-of-two weights\nin Convolutional (CONV) and\nfully connected (FC) layers."
                             : "Convolutional (CONV) and fully\nconnected (FC) layers.");
   fmt::print("Baseline 32bit float: {:g}\n", *r.baseline);
   if (o.by_layer) return print_by_layers(o, r);
-  if (o.rule.mode == QuantizationParameter::DYNAMIC_FIXED_POINT) {
+  if (o.rule.mode == TrimmingMode::dynamic_fixed_point) {
     print_dynamic_fixed_point(r);
   } else if (powers) {
     fmt::print("Quantized net:\n");
-    if (r.chosen) fmt::print("{}bit: \t{:g}\n", bits(r.chosen->widths.conv), r.chosen->score);
+    if (r.chosen) fmt::print("{}bit: \t{:g}\n", bits(r.chosen->row.widths.conv), r.chosen->row.score);
   } else {
     fmt::print("Minifloat net:\n");
     print_trials(r, "net");
@@ -78,22 +77,22 @@ void print_summary(const QuantizeOptions& o, const QuantizeResults& r) {
 // ---- What the original does not say ----
 
 /// The mean width of a weight, over the whole net.
-double mean_bits(const QuantizeResults& r) {
+double mean_bits(const Results& r) {
   double bits = 0, weights = 0;
   for (std::size_t i = 0; i < r.layers.size(); ++i) {
     const auto count = static_cast<double>(r.layers[i].layer.weights);
-    bits += count * r.widths[i].weights.value_or(32);
+    bits += count * r.chosen->widths[i].weights.value_or(32);
     weights += count;
   }
   return bits / std::max(weights, 1.0);
 }
 
-std::string widths_text(const QuantizeOptions& o, const QuantizeResults& r) {
-  if (!o.by_layer) return to_string(r.chosen->widths);
+std::string widths_text(const Options& o, const Results& r) {
+  if (!o.by_layer) return to_string(r.chosen->row.widths);
   return fmt::format("{:.2f} bits a weight", mean_bits(r));
 }
 
-void print_repairs(const QuantizeResults& r) {
+void print_repairs(const Results& r) {
   if (r.repairs.empty()) return;
   fmt::print("What repairs brought, to the whole net:\n");
   for (const RepairRow& row : r.repairs) {
@@ -103,8 +102,8 @@ void print_repairs(const QuantizeResults& r) {
   }
 }
 
-void print_outcome(const QuantizeOptions& o, const QuantizeResults& r) {
-  const TrialRow& chosen = *r.chosen;
+void print_outcome(const Options& o, const Results& r) {
+  const TrialRow& chosen = r.chosen->row;
   fmt::print(
       "\n{}: {:g} of {} pictures, {:+.2f} +- {:.2f} points (one standard error) from float; margin {:g} points\n",
       widths_text(o, r), chosen.score, r.pictures, 100 * chosen.loss.value, 100 * chosen.loss.standard_error, o.margin);
@@ -155,7 +154,7 @@ ordered_json to_json(const LayerTrial& t) {
 }
 
 ordered_json to_json(const LayerResult& l) {
-  ordered_json out = ::to_json(l.row);
+  ordered_json out = to_json(l.row);
   out["type"] = l.layer.type;
   out["max_abs_input"] = l.layer.ranges.input.max_abs();
   out["max_abs_weight"] = l.layer.ranges.weight.max_abs();
@@ -174,12 +173,18 @@ std::string csv_text(const std::vector<LayerTrial>& trials) {
 
 }  // namespace
 
+const std::map<std::string, Cost>& costs() {
+  static const std::map<std::string, Cost> all{{"weight_bits", Cost::weight_bits},
+                                               {"bit_operations", Cost::bit_operations}};
+  return all;
+}
+
 std::string to_string(const Widths& w) {
   return fmt::format("{}bit CONV weights, {}bit FC weights, {}bit layer activations", bits(w.conv), bits(w.fc),
                      bits(w.activations));
 }
 
-void print_report(const QuantizeOptions& o, const QuantizeResults& r) {
+void print_report(const Options& o, const Results& r) {
   if (!r.baseline) return;
   print_summary(o, r);
   if (!r.chosen) return;
@@ -189,15 +194,15 @@ void print_report(const QuantizeOptions& o, const QuantizeResults& r) {
   fmt::print("\n");
   print_layers(rows);
   fmt::print("ranges {} from {} pictures   ties {}   seed {}   threads {}   time {:.1f} s\n",
-             name_of(range_rules, o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.ties), o.common.seed,
-             o.common.threads, r.seconds);
+             name_of(range_rules, o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.ties), o.labels.seed,
+             o.labels.threads, r.seconds);
 }
 
-std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
+std::string json_text(const Options& o, const Results& r) {
   ordered_json out{{"command", "quantize"},
                    {"complete", r.complete},
-                   {"model", o.model},
-                   {"weights", o.weights},
+                   {"model", o.labels.model},
+                   {"weights", o.labels.weights},
                    {"trimming_mode", name_of(trimming_modes(), o.rule.mode)},
                    {"ranges", name_of(range_rules, o.rule.ranges)},
                    {"data", r.data},
@@ -210,13 +215,13 @@ std::string json_text(const QuantizeOptions& o, const QuantizeResults& r) {
                    {"equalized_layers", r.equalized},
                    {"pictures", r.pictures},
                    {"error_margin", o.margin},
-                   {"seed", o.common.seed},
-                   {"threads", o.common.threads},
+                   {"seed", o.labels.seed},
+                   {"threads", o.labels.threads},
                    {"seconds", r.seconds},
                    {"score", r.score_name},
                    {"baseline", r.baseline ? ordered_json(*r.baseline) : ordered_json()},
                    {"alone", r.alone ? to_json(*r.alone) : ordered_json()},
-                   {"chosen", r.chosen ? to_json(*r.chosen) : ordered_json()},
+                   {"chosen", r.chosen ? to_json(r.chosen->row) : ordered_json()},
                    {"repairs", ordered_json::array()},
                    {"trials", ordered_json::array()},
                    {"layers", ordered_json::array()}};
@@ -241,7 +246,7 @@ std::string to_string(const std::vector<LayerWidths>& widths) {
   return text;
 }
 
-std::string csv_text(const QuantizeOptions& o, const QuantizeResults& r) {
+std::string csv_text(const Options& o, const Results& r) {
   if (o.by_layer) return csv_text(r.layer_trials);
   std::string csv = "part,conv_weights,fc_weights,activations,accuracy,difference,standard_error,within_margin\n";
   for (const TrialRow& t : r.trials) {
@@ -252,4 +257,4 @@ std::string csv_text(const QuantizeOptions& o, const QuantizeResults& r) {
   return csv;
 }
 
-}  // namespace tool
+}  // namespace quantizer

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Formats and repairs for layers.
-#include "tool/candidates.hpp"
+#include "quantizer/candidates.hpp"
 
 #include <utility>
 
-namespace tool {
+namespace quantizer {
 
-void Candidates::repair(const std::vector<int>& widths, const Repair& how, cnn::Net& in_float, Pictures& pictures,
+void Candidates::repair(const std::vector<int>& widths, const Repair& how, cnn::Net& in_float, Batches& batches,
                         const std::string& title) {
   std::vector<std::vector<LayerState>> all(layers_.size());
   for (const int width : widths) {
     auto states = unrepaired(std::vector<LayerWidths>(layers_.size(), {width, width}));
     for (std::size_t i = 0; i < states.size(); ++i) all[i].push_back(std::move(states[i]));
   }
-  repair_alone(in_float, pictures, how, all, title);
+  repair_alone(in_float, batches, how, all, title);
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (std::size_t w = 0; w < widths.size(); ++w) repaired_[{i, widths[w]}] = std::move(all[i][w]);
   }
@@ -44,4 +44,4 @@ std::vector<LayerState> Candidates::state(const std::vector<LayerWidths>& widths
   return states;
 }
 
-}  // namespace tool
+}  // namespace quantizer

@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "tool/common.hpp"
-#include "tool/pictures.hpp"
-#include "tool/repair.hpp"
+#include "cnn/model.hpp"
+#include "quantizer/batches.hpp"
+#include "quantizer/net_repair.hpp"
+#include "quantizer/walk.hpp"
 
-namespace tool {
+namespace quantizer {
 
 /// What was scored: which pictures were right, and so how sure a difference is.
 struct Hits {
@@ -31,8 +32,8 @@ Difference difference(const Hits& a, const Hits& b);
 /// Scores by the net's accuracy; of several, the one whose name comes first, as in the original.
 class Trials {
  public:
-  /// `model` is in float, and is changed by the trials. Throws std::invalid_argument when it has no Accuracy.
-  Trials(caffe_files::Model& model, pictures::Source& source, const Part& part);
+  /// `model` is in float, and is changed by the trials. Throws std::invalid_argument when nothing scores it.
+  Trials(cnn::Model& model, pictures::Source& source, const Selection& selection);
 
   /// What the net scores in this state. The same state is scored once. Throws Interrupted.
   const Hits& score(const std::vector<LayerState>& state, const std::string& title);
@@ -54,9 +55,9 @@ class Trials {
   void set(const std::vector<LayerState>& state);
   void add(const pictures::Batch& batch, std::size_t number, Hits& hits);
 
-  caffe_files::Model& model_;
-  Pictures pictures_;
-  caffe_files::Accuracy accuracy_{};
+  cnn::Model& model_;
+  Batches batches_;
+  cnn::Accuracy accuracy_{};
   std::vector<int> positions_;  // of the layers in the net
   std::vector<LayerState> float_{}, now_{};
   std::deque<Known> known_{};                // references stay good
@@ -67,4 +68,4 @@ class Trials {
   std::unique_ptr<Walk> walk_{};   // to that layer; none: nothing is shared
 };
 
-}  // namespace tool
+}  // namespace quantizer
