@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The demo: trains LeNet, finds how few bits each part of it needs, fine-tunes the condensed net and scores it.
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <charconv>
 #include <chrono>
@@ -24,18 +23,24 @@
 #include <ristretto/range.hpp>
 #include <ristretto/search.hpp>
 
-#include "cnn/net.hpp"
+#include "cnn/model.hpp"
 #include "cnn/parallel.hpp"
 #include "cnn/progress.hpp"
 #include "cnn/solver.hpp"
 #include "pictures/data.hpp"
+#include "pictures/source.hpp"
+#include "quantizer/batches.hpp"
+#include "quantizer/interruption.hpp"
+#include "quantizer/layer_formats.hpp"
 #include "quantizer/layer_table.hpp"
 #include "quantizer/names.hpp"
+#include "quantizer/scores.hpp"
 #include "result_file.hpp"
 
 namespace {
 
 namespace rt = ristretto;
+namespace qz = quantizer;
 using nlohmann::json;
 
 enum class Family { dynamic_fixed_point, minifloat, power_of_two };
@@ -43,11 +48,6 @@ enum class Family { dynamic_fixed_point, minifloat, power_of_two };
 const std::map<std::string, Family> families{{"dynamic_fixed_point", Family::dynamic_fixed_point},
                                              {"minifloat", Family::minifloat},
                                              {"power_of_two", Family::power_of_two}};
-
-/// Bit widths of the three kinds of parts; what is absent stays float.
-struct Widths {
-  std::optional<int> conv, fc, activations;
-};
 
 struct Options {
   std::string data = DEMO_DATA;
@@ -61,44 +61,36 @@ struct Options {
   std::string json_file;
 };
 
-// ---- interruption -------------------------------------------------------------------------------------------------
-
-std::atomic<bool> interrupted = false;
-struct Interrupted {};
-void stop_if_interrupted() {
-  if (interrupted) throw Interrupted{};
-}
-
 // ---- formats ------------------------------------------------------------------------------------------------------
 
-/// What a tensor is to the layer that trims it.
-enum class Tensor { weight, bias, activation };
+/// What a layer trims.
+enum class Operand { weight, bias, activation };
 
 /// The format of a width for what was observed. Throws std::invalid_argument when the family has none.
-rt::AnyFormat format_for(const Options& o, int bits, Tensor tensor, const rt::Range& range) {
+rt::AnyFormat format_for(const Options& o, int bits, Operand operand, const rt::Range& range) {
   const bool original = o.rule == rt::RangeRule::ristretto2016;
   const rt::Choice choice{.rule = o.rule,
-                          .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
+                          .role = operand == Operand::activation ? rt::Role::activations : rt::Role::parameters};
   using enum rt::Encoding;
   if (o.family == Family::minifloat) {
     if (original) return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, ristretto2016>>(bits, range, choice);
     return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, finite>>(bits, range, choice);
   }
-  if (o.family == Family::power_of_two && tensor == Tensor::weight) {
+  if (o.family == Family::power_of_two && operand == Operand::weight) {
     if (original) return rt::choose<rt::PowerOfTwo<>>(bits, range, choice);
     return rt::choose<rt::PowerOfTwoOrZero<>>(bits, range, choice);
   }
-  const bool never_negative = tensor == Tensor::activation && range.min() >= 0;
+  const bool never_negative = operand == Operand::activation && range.min() >= 0;
   if (never_negative && !original) return rt::choose<rt::UnsignedFixedPoint<>>(bits, range, choice);
   return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice);
 }
 
 /// Whether the family has formats of this width.
-bool has_width(const Options& o, int bits, Tensor tensor) {
+bool has_width(const Options& o, int bits, Operand operand) {
   rt::Range range;
   range.observe(std::vector<float>{-1, 1});
   try {
-    format_for(o, bits, tensor, range);
+    format_for(o, bits, operand, range);
     return true;
   } catch (const std::invalid_argument&) {
     return false;
@@ -109,19 +101,20 @@ bool has_width(const Options& o, int bits, Tensor tensor) {
 constexpr int least_bias_bits = 8;
 
 /// Gives every layer the formats of these widths.
-void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Options& o, const Widths& widths) {
+void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Options& o,
+                 const qz::Widths& widths) {
   auto range = ranges.begin();
   net.each_trimmed([&]<class Layer>(cnn::Node&, Layer& layer) {
     cnn::Formats formats;
     if (const auto bits = std::is_same_v<Layer, cnn::Convolution> ? widths.conv : widths.fc) {
-      formats.weight = format_for(o, *bits, Tensor::weight, range->weight);
+      formats.weight = format_for(o, *bits, Operand::weight, range->weight);
       formats.bias = o.rule == rt::RangeRule::ristretto2016
                          ? formats.weight
-                         : format_for(o, std::max(*bits, least_bias_bits), Tensor::bias, range->bias);
+                         : format_for(o, std::max(*bits, least_bias_bits), Operand::bias, range->bias);
     }
     if (widths.activations) {
-      formats.input = format_for(o, *widths.activations, Tensor::activation, range->input);
-      formats.output = format_for(o, *widths.activations, Tensor::activation, range->output);
+      formats.input = format_for(o, *widths.activations, Operand::activation, range->input);
+      formats.output = format_for(o, *widths.activations, Operand::activation, range->output);
     }
     layer.formats = formats;
     ++range;
@@ -140,19 +133,20 @@ void sharpen_logits(cnn::Net& net) {
 }
 
 /// The widths of the original's search that the family has formats for, widest first.
-std::vector<int> widths_of(const Options& o, Tensor tensor) {
+std::vector<int> widths_of(const Options& o, Operand operand) {
   std::vector<int> widths{16, 8, 4, 2, 1};
-  std::erase_if(widths, [&](int bits) { return !has_width(o, bits, tensor); });
+  std::erase_if(widths, [&](int bits) { return !has_width(o, bits, operand); });
   return widths;
 }
 
 // ---- training and scoring -----------------------------------------------------------------------------------------
 
 struct Data {
-  pictures::Dataset train, test;
+  pictures::Dataset train;
+  pictures::Source observed, scored;  // the first 1000 of those images, and those of the test
 };
 
-const pictures::Preprocessing pixels{.scale = 1.0f / 256};
+constexpr float pixel_scale = 1.0f / 256;
 
 /// NAME, or NAME.gz where only that exists.
 std::string idx_file(const std::string& folder, const std::string& name) {
@@ -170,38 +164,23 @@ Data read_data(const Options& o) {
     }
     return data;
   };
-  Data data{read("train"), read("t10k")};
-  if (data.train.size() < o.batch || data.test.size() < 1) {
+  pictures::Dataset train = read("train"), test = read("t10k");
+  if (train.size() < o.batch || test.size() < 1) {
     throw std::runtime_error(fmt::format("{}: {} training and {} test images are too few; give at least {} and 1",
-                                         o.data, data.train.size(), data.test.size(), o.batch));
+                                         o.data, train.size(), test.size(), o.batch));
   }
-  if (data.train.shape.with_batch(1) != data.test.shape.with_batch(1)) {
+  if (train.shape.with_batch(1) != test.shape.with_batch(1)) {
     throw std::runtime_error(fmt::format("{}: training images are {}, test images {}; they must be of one size", o.data,
-                                         to_string(data.train.shape), to_string(data.test.shape)));
+                                         to_string(train.shape), to_string(test.shape)));
   }
-  return data;
-}
-
-/// Calls f(batch, images done) for the images in order.
-template <class F>
-void each_batch(const pictures::Dataset& data, int size, F f) {
-  pictures::Batch batch;
-  for (int first = 0; first < data.size(); first += size) {
-    std::vector<int> indices;
-    for (int i = first; i < std::min(first + size, data.size()); ++i) indices.push_back(i);
-    pictures::fill(batch, data, indices, pixels);
-    stop_if_interrupted();
-    f(batch, first + static_cast<int>(indices.size()));
-  }
+  const pictures::SourceOptions how{.transform = {.scale = pixel_scale}};
+  pictures::Source observed = source_of(train.first(1000), o.data, how);
+  return {std::move(train), std::move(observed), source_of(std::move(test), o.data, how)};
 }
 
 /// Top-1 accuracy, in [0, 1].
-double score(cnn::Net& net, const pictures::Dataset& data) {
-  int correct = 0;
-  each_batch(data, 200, [&](const pictures::Batch& batch, int) {
-    correct += cnn::count_correct(net.forward(batch.images), batch.labels);
-  });
-  return correct / static_cast<double>(data.size());
+double score(cnn::Model& model, Data& data) {
+  return qz::evaluate(model, data.scored, {.count = data.scored.size, .batch_size = 200}, "").accuracies[0].value;
 }
 
 struct Schedule {
@@ -222,11 +201,12 @@ void train(cnn::Net& net, const pictures::Dataset& data, const Options& o, const
   pictures::Batch batch;
   std::vector<int> order;
   for (int step = 0; step < steps; ++step) {
-    stop_if_interrupted();
+    qz::stop_if_interrupted();
     const auto epoch = static_cast<std::uint64_t>(step / steps_per_epoch);
     const auto at = static_cast<std::size_t>(step % steps_per_epoch) * static_cast<std::size_t>(o.batch);
     if (at == 0) order = pictures::shuffled(data.size(), schedule.seed, epoch);
-    pictures::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)), pixels);
+    pictures::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)),
+                   {.scale = pixel_scale});
     const double loss = cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
     if (!std::isfinite(loss)) {
       throw std::runtime_error(
@@ -236,16 +216,17 @@ void train(cnn::Net& net, const pictures::Dataset& data, const Options& o, const
   }
 }
 
-/// What every layer meets in float on the first 1000 images.
-std::vector<cnn::LayerRanges> observe(cnn::Net& net, const pictures::Dataset& data, const std::string& title) {
+/// What every layer meets in float.
+std::vector<cnn::LayerRanges> observe(cnn::Net& net, Data& data, const std::string& title) {
   net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
   std::vector<cnn::LayerRanges> ranges;
-  const pictures::Dataset seen = data.first(1000);
-  cnn::Progress progress(title, seen.size());
-  each_batch(seen, 100, [&](const pictures::Batch& batch, int done) {
-    net.observe(batch.images, ranges);
-    progress.at(done);
-  });
+  qz::Batches seen(data.observed, {.count = data.observed.size, .batch_size = 100});
+  cnn::Progress progress(title, seen.pictures());
+  for (std::size_t b = 0; b < seen.size(); ++b) {
+    qz::stop_if_interrupted();
+    net.observe(seen.batch(b).images, ranges);
+    progress.at(static_cast<long long>(b + 1) * 100);
+  }
   return ranges;
 }
 
@@ -253,7 +234,7 @@ std::vector<cnn::LayerRanges> observe(cnn::Net& net, const pictures::Dataset& da
 
 /// A net with these widths, scored before and after fine-tuning.
 struct Condensed {
-  Widths widths;
+  qz::Widths widths;
   double quantized = 0;
   std::optional<double> finetuned = std::nullopt;
 };
@@ -263,15 +244,15 @@ struct Results {
   rt::SearchResult<int> search;
   std::optional<double> eight_bit;
   std::vector<Condensed> condensed;
-  std::vector<quantizer::LayerRow> layers;  // of the first condensed net, fine-tuned
+  std::vector<qz::LayerRow> layers;  // of the first condensed net, fine-tuned
   double seconds = 0;
 };
 
 constexpr const char* part_names[] = {"CONV weights", "FC weights", "layer activations"};
 
-Widths widths_from(const rt::Assignment<int>& assignment) { return {assignment[0], assignment[1], assignment[2]}; }
+qz::Widths widths_from(const rt::Assignment<int>& assignment) { return {assignment[0], assignment[1], assignment[2]}; }
 
-std::string to_string(const Widths& w) {
+std::string to_string(const qz::Widths& w) {
   const auto bits = [](std::optional<int> width) {
     return width ? fmt::format("{}-bit", *width) : std::string("float");
   };
@@ -282,12 +263,12 @@ std::string to_string(const Widths& w) {
 double points(double difference) { return 100 * difference; }
 
 /// What the formats of the net do to the values that its layers meet.
-std::vector<quantizer::LayerRow> describe_layers(cnn::Net& net, const pictures::Dataset& data) {
+std::vector<qz::LayerRow> describe_layers(cnn::Net& net, Data& data) {
   cnn::Net in_float = net;
   const auto ranges = observe(in_float, data, "measure layers");
-  std::vector<quantizer::LayerRow> rows;
+  std::vector<qz::LayerRow> rows;
   net.each_trimmed([&](cnn::Node& node, auto& layer) {
-    rows.push_back(quantizer::describe(node.name, layer, layer.formats, ranges[rows.size()]));
+    rows.push_back(qz::describe(node.name, layer, layer.formats, ranges[rows.size()]));
   });
   return rows;
 }
@@ -295,7 +276,7 @@ std::vector<quantizer::LayerRow> describe_layers(cnn::Net& net, const pictures::
 // ---- the run ------------------------------------------------------------------------------------------------------
 
 /// Reads "4,4,8". Throws std::invalid_argument for anything else and for widths that the family has no formats of.
-Widths parse_widths(const Options& o, const std::string& text) {
+qz::Widths parse_widths(const Options& o, const std::string& text) {
   int bits[3] = {};
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -306,24 +287,24 @@ Widths parse_widths(const Options& o, const std::string& text) {
       throw std::invalid_argument("--bits is \"" + text + "\"; write CONV,FC,ACTIVATIONS, e.g. 4,4,4");
     }
     at = next + 1;
-    if (!has_width(o, bits[i], i == 2 ? Tensor::activation : Tensor::weight)) {
+    if (!has_width(o, bits[i], i == 2 ? Operand::activation : Operand::weight)) {
       throw std::invalid_argument(fmt::format("--bits is \"{}\", but {} has no {} of {} bits; choose another width",
-                                              text, quantizer::name_of(families, o.family),
-                                              i == 2 ? "activations" : "weights", bits[i]));
+                                              text, qz::name_of(families, o.family), i == 2 ? "activations" : "weights",
+                                              bits[i]));
     }
   }
   return {bits[0], bits[1], bits[2]};
 }
 
-void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Data& data, const Options& o,
+void search_widths(cnn::Model& model, const std::vector<cnn::LayerRanges>& ranges, Data& data, const Options& o,
                    Results& results) {
-  const auto weights = widths_of(o, Tensor::weight);
-  const auto activations = widths_of(o, Tensor::activation);
+  const auto weights = widths_of(o, Operand::weight);
+  const auto activations = widths_of(o, Operand::activation);
   const std::vector<rt::Part<int>> parts{
       {part_names[0], weights}, {part_names[1], weights}, {part_names[2], activations}};
   const auto score_assignment = [&](const rt::Assignment<int>& assignment) {
-    set_formats(net, ranges, o, widths_from(assignment));
-    return score(net, data.test);
+    set_formats(model.net, ranges, o, widths_from(assignment));
+    return score(model, data);
   };
   const auto report = [&](const rt::Trial<int>& t) {
     const std::string what = t.part ? fmt::format("{:<17} {:>2} bit", part_names[*t.part], *t.assignment[*t.part])
@@ -336,34 +317,37 @@ void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, c
 }
 
 void run(const Options& o, Results& results) {
-  const Data data = read_data(o);
-  cnn::Net net = cnn::lenet(data.train.shape, 10, o.seed);
+  Data data = read_data(o);
+  cnn::Model model{.net = cnn::lenet(data.train.shape, 10, o.seed),
+                   .logits = "ip2",
+                   .accuracies = {{.name = "accuracy", .input = "ip2"}}};
+  cnn::Net& net = model.net;
   train(net, data.train, o, {"train in float", o.epochs, 0.01, o.seed});
-  results.baseline = score(net, data.test);
+  results.baseline = score(model, data);
 
-  const auto ranges = observe(net, data.train, "observe ranges");
-  search_widths(net, ranges, data, o, results);
+  const auto ranges = observe(net, data, "observe ranges");
+  search_widths(model, ranges, data, o, results);
 
   set_formats(net, ranges, o, {8, 8, 8});
-  results.eight_bit = score(net, data.test);
+  results.eight_bit = score(model, data);
 
   const cnn::Net trained = net;
   for (const std::string& bits : o.bits) {
     Condensed& condensed = results.condensed.emplace_back(Condensed{.widths = parse_widths(o, bits)});
     net = trained;
     set_formats(net, ranges, o, condensed.widths);
-    condensed.quantized = score(net, data.test);
+    condensed.quantized = score(model, data);
     if (o.rule != rt::RangeRule::ristretto2016) sharpen_logits(net);
     train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.02, o.seed + 1});
-    condensed.finetuned = score(net, data.test);
-    if (results.layers.empty()) results.layers = describe_layers(net, data.train);
+    condensed.finetuned = score(model, data);
+    if (results.layers.empty()) results.layers = describe_layers(net, data);
   }
 }
 
 // ---- the report ---------------------------------------------------------------------------------------------------
 
 void print_analysis(const Options& o, const Results& r) {
-  std::string family = quantizer::name_of(families, o.family);
+  std::string family = qz::name_of(families, o.family);
   std::replace(family.begin(), family.end(), '_', ' ');
   family[0] = static_cast<char>(std::toupper(family[0]));
   fmt::print("Network accuracy analysis for convolutional (CONV) and fully connected (FC) layers.\n");
@@ -400,21 +384,21 @@ void print_report(const Options& o, const Results& r) {
   }
   if (!r.layers.empty()) {
     fmt::print("\nThe net with {}, fine-tuned:\n", to_string(r.condensed.front().widths));
-    quantizer::print_layers(r.layers);
+    qz::print_layers(r.layers);
   }
   fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads,
-             quantizer::name_of(quantizer::range_rules, o.rule));
+             qz::name_of(qz::range_rules, o.rule));
 }
 
 json to_json(const Options& o, const Results& r, bool complete) {
   const auto bits = [](std::optional<int> width) { return width ? json(*width) : json(nullptr); };
-  const auto widths = [&](const Widths& w) {
+  const auto widths = [&](const qz::Widths& w) {
     return json{{"conv_weights", bits(w.conv)}, {"fc_weights", bits(w.fc)}, {"activations", bits(w.activations)}};
   };
   const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
   json out{{"complete", complete},
-           {"format", quantizer::name_of(families, o.family)},
-           {"ranges", quantizer::name_of(quantizer::range_rules, o.rule)},
+           {"format", qz::name_of(families, o.family)},
+           {"ranges", qz::name_of(qz::range_rules, o.rule)},
            {"margin", o.margin},
            {"seed", o.seed},
            {"threads", o.threads},
@@ -446,7 +430,7 @@ json to_json(const Options& o, const Results& r, bool complete) {
     out["quantized"] = out["nets"][0]["quantized"];
     out["finetuned"] = out["nets"][0]["finetuned"];
   }
-  for (const quantizer::LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
+  for (const qz::LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
   return out;
 }
 
@@ -458,7 +442,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
   app.add_option("--format", o.family, "dynamic_fixed_point, minifloat or power_of_two (weights)")
       ->transform(CLI::CheckedTransformer(families).description(""));
   app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
-      ->transform(CLI::CheckedTransformer(quantizer::range_rules).description(""));
+      ->transform(CLI::CheckedTransformer(qz::range_rules).description(""));
   app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--bits", o.bits, "widths CONV,FC,ACTIVATIONS of a net to fine-tune; may be given several times");
@@ -486,7 +470,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
 int main(int argc, char** argv) {
   Options options;
   if (const auto status = parse(argc, argv, options)) return *status;
-  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGINT, [](int) { qz::interrupted() = true; });
 
   try {
     ResultFile file(options.json_file);
@@ -495,7 +479,7 @@ int main(int argc, char** argv) {
     const auto start = std::chrono::steady_clock::now();
     try {
       run(options, results);
-    } catch (const Interrupted&) {
+    } catch (const qz::Interrupted&) {
       fmt::print(stderr, "\ninterrupted; what was found so far:\n");
       status = 130;
     } catch (const std::exception& e) {
