@@ -12,7 +12,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,7 +20,6 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <ristretto/range.hpp>
 #include <ristretto/search.hpp>
 
 #include "cnn/model.hpp"
@@ -30,6 +29,7 @@
 #include "pictures/data.hpp"
 #include "pictures/source.hpp"
 #include "quantizer/batches.hpp"
+#include "quantizer/candidates.hpp"
 #include "quantizer/interruption.hpp"
 #include "quantizer/layer_formats.hpp"
 #include "quantizer/layer_table.hpp"
@@ -43,83 +43,49 @@ namespace rt = ristretto;
 namespace qz = quantizer;
 using nlohmann::json;
 
-enum class Family { dynamic_fixed_point, minifloat, power_of_two };
-
-const std::map<std::string, Family> families{{"dynamic_fixed_point", Family::dynamic_fixed_point},
-                                             {"minifloat", Family::minifloat},
-                                             {"power_of_two", Family::power_of_two}};
+const std::map<std::string, qz::TrimmingMode> families{{"dynamic_fixed_point", qz::TrimmingMode::dynamic_fixed_point},
+                                                       {"minifloat", qz::TrimmingMode::minifloat},
+                                                       {"power_of_two", qz::TrimmingMode::integer_power_of_2_weights}};
 
 struct Options {
   std::string data = DEMO_DATA;
-  Family family = Family::dynamic_fixed_point;
-  rt::RangeRule rule = rt::RangeRule::min_mse;
+  qz::TrimmingMode family = qz::TrimmingMode::dynamic_fixed_point;
+  rt::RangeRule ranges = rt::RangeRule::min_mse;
   double margin = 1.0;  // percentage points
   std::vector<std::string> bits{"4,4,4", "2,4,4"};
   int epochs = 12, finetune_epochs = 10, batch = 64;
   std::uint64_t seed = 1;
   int threads = 0;
   std::string json_file;
+
+  qz::Rule rule() const { return qz::usual_rule(family, ranges); }
 };
 
 // ---- formats ------------------------------------------------------------------------------------------------------
 
-/// What a layer trims.
-enum class Operand { weight, bias, activation };
-
-/// The format of a width for what was observed. Throws std::invalid_argument when the family has none.
-rt::AnyFormat format_for(const Options& o, int bits, Operand operand, const rt::Range& range) {
-  const bool original = o.rule == rt::RangeRule::ristretto2016;
-  const rt::Choice choice{.rule = o.rule,
-                          .role = operand == Operand::activation ? rt::Role::activations : rt::Role::parameters};
-  using enum rt::Encoding;
-  if (o.family == Family::minifloat) {
-    if (original) return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, ristretto2016>>(bits, range, choice);
-    return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, finite>>(bits, range, choice);
-  }
-  if (o.family == Family::power_of_two && operand == Operand::weight) {
-    if (original) return rt::choose<rt::PowerOfTwo<>>(bits, range, choice);
-    return rt::choose<rt::PowerOfTwoOrZero<>>(bits, range, choice);
-  }
-  const bool never_negative = operand == Operand::activation && range.min() >= 0;
-  if (never_negative && !original) return rt::choose<rt::UnsignedFixedPoint<>>(bits, range, choice);
-  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice);
+/// Those of the widths that the family has formats of, whatever is observed.
+std::vector<int> possible(const Options& o, std::vector<int> widths, qz::Operands of) {
+  std::vector<qz::LayerStatistics> one(1);
+  one[0].ranges.input.observe(std::vector<float>{-1, 1});
+  return qz::possible(one, o.rule(), std::move(widths), of);
 }
 
-/// Whether the family has formats of this width.
-bool has_width(const Options& o, int bits, Operand operand) {
-  rt::Range range;
-  range.observe(std::vector<float>{-1, 1});
-  try {
-    format_for(o, bits, operand, range);
-    return true;
-  } catch (const std::invalid_argument&) {
-    return false;
+/// The nets that the trained one becomes: its formats for widths, from what its layers met.
+struct Formats {
+  std::vector<qz::LayerStatistics> layers;
+  qz::Rule rule;
+  qz::Candidates candidates;
+
+  Formats(cnn::Net& trained, std::vector<qz::LayerStatistics> met, const Options& o)
+      : layers(std::move(met)), rule(o.rule()), candidates(layers, rule, qz::states_of(trained)) {}
+  Formats(const Formats&) = delete;  // the candidates look at the rest
+  Formats& operator=(const Formats&) = delete;
+
+  /// Makes `net` the trained one with these widths.
+  void set(cnn::Net& net, const qz::Widths& widths) {
+    qz::set_states(net, candidates.unrepaired(qz::widths_of_layers(layers, widths)));
   }
-}
-
-/// Biases get a format of their own, of at least 8 bits; the original trims them in the format of the weights.
-constexpr int least_bias_bits = 8;
-
-/// Gives every layer the formats of these widths.
-void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Options& o,
-                 const qz::Widths& widths) {
-  auto range = ranges.begin();
-  net.each_trimmed([&]<class Layer>(cnn::Node&, Layer& layer) {
-    cnn::Formats formats;
-    if (const auto bits = std::is_same_v<Layer, cnn::Convolution> ? widths.conv : widths.fc) {
-      formats.weight = format_for(o, *bits, Operand::weight, range->weight);
-      formats.bias = o.rule == rt::RangeRule::ristretto2016
-                         ? formats.weight
-                         : format_for(o, std::max(*bits, least_bias_bits), Operand::bias, range->bias);
-    }
-    if (widths.activations) {
-      formats.input = format_for(o, *widths.activations, Operand::activation, range->input);
-      formats.output = format_for(o, *widths.activations, Operand::activation, range->output);
-    }
-    layer.formats = formats;
-    ++range;
-  });
-}
+};
 
 /// Moves a bit of the last layer's fixed-point output from range to resolution. Two equal largest logits lose an image,
 /// and training keeps logits within the range they have.
@@ -130,13 +96,6 @@ void sharpen_logits(cnn::Net& net) {
   if (const auto* fixed = std::get_if<rt::DynamicFixedPoint<>>(&last->output->variant())) {
     last->output = rt::DynamicFixedPoint{fixed->integer_length() - 1, fixed->fractional_length() + 1};
   }
-}
-
-/// The widths of the original's search that the family has formats for, widest first.
-std::vector<int> widths_of(const Options& o, Operand operand) {
-  std::vector<int> widths{16, 8, 4, 2, 1};
-  std::erase_if(widths, [&](int bits) { return !has_width(o, bits, operand); });
-  return widths;
 }
 
 // ---- training and scoring -----------------------------------------------------------------------------------------
@@ -216,18 +175,11 @@ void train(cnn::Net& net, const pictures::Dataset& data, const Options& o, const
   }
 }
 
-/// What every layer meets in float.
-std::vector<cnn::LayerRanges> observe(cnn::Net& net, Data& data, const std::string& title) {
-  net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
-  std::vector<cnn::LayerRanges> ranges;
+/// What every layer meets in float, from here on.
+std::vector<qz::LayerStatistics> observe(cnn::Model& model, Data& data, const Options& o, const std::string& title) {
+  model.net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
   qz::Batches seen(data.observed, {.count = data.observed.size, .batch_size = 100});
-  cnn::Progress progress(title, seen.pictures());
-  for (std::size_t b = 0; b < seen.size(); ++b) {
-    qz::stop_if_interrupted();
-    net.observe(seen.batch(b).images, ranges);
-    progress.at(static_cast<long long>(b + 1) * 100);
-  }
-  return ranges;
+  return qz::observe(model, seen, o.rule(), title);
 }
 
 // ---- what was found -----------------------------------------------------------------------------------------------
@@ -263,12 +215,12 @@ std::string to_string(const qz::Widths& w) {
 double points(double difference) { return 100 * difference; }
 
 /// What the formats of the net do to the values that its layers meet.
-std::vector<qz::LayerRow> describe_layers(cnn::Net& net, Data& data) {
-  cnn::Net in_float = net;
-  const auto ranges = observe(in_float, data, "measure layers");
+std::vector<qz::LayerRow> describe_layers(cnn::Model& model, Data& data, const Options& o) {
+  cnn::Model in_float = model;
+  const auto layers = observe(in_float, data, o, "measure layers");
   std::vector<qz::LayerRow> rows;
-  net.each_trimmed([&](cnn::Node& node, auto& layer) {
-    rows.push_back(qz::describe(node.name, layer, layer.formats, ranges[rows.size()]));
+  model.net.each_trimmed([&](cnn::Node& node, auto& layer) {
+    rows.push_back(qz::describe(node.name, layer, layer.formats, layers[rows.size()].ranges));
   });
   return rows;
 }
@@ -287,7 +239,7 @@ qz::Widths parse_widths(const Options& o, const std::string& text) {
       throw std::invalid_argument("--bits is \"" + text + "\"; write CONV,FC,ACTIVATIONS, e.g. 4,4,4");
     }
     at = next + 1;
-    if (!has_width(o, bits[i], i == 2 ? Operand::activation : Operand::weight)) {
+    if (possible(o, {bits[i]}, i == 2 ? qz::Operands::activations : qz::Operands::weights).empty()) {
       throw std::invalid_argument(fmt::format("--bits is \"{}\", but {} has no {} of {} bits; choose another width",
                                               text, qz::name_of(families, o.family), i == 2 ? "activations" : "weights",
                                               bits[i]));
@@ -296,14 +248,14 @@ qz::Widths parse_widths(const Options& o, const std::string& text) {
   return {bits[0], bits[1], bits[2]};
 }
 
-void search_widths(cnn::Model& model, const std::vector<cnn::LayerRanges>& ranges, Data& data, const Options& o,
-                   Results& results) {
-  const auto weights = widths_of(o, Operand::weight);
-  const auto activations = widths_of(o, Operand::activation);
+void search_widths(cnn::Model& model, Formats& formats, Data& data, const Options& o, Results& results) {
+  const std::vector<int> widths{16, 8, 4, 2, 1};  // as the original
+  const auto weights = possible(o, widths, qz::Operands::weights);
+  const auto activations = possible(o, widths, qz::Operands::activations);
   const std::vector<rt::Part<int>> parts{
       {part_names[0], weights}, {part_names[1], weights}, {part_names[2], activations}};
   const auto score_assignment = [&](const rt::Assignment<int>& assignment) {
-    set_formats(model.net, ranges, o, widths_from(assignment));
+    formats.set(model.net, widths_from(assignment));
     return score(model, data);
   };
   const auto report = [&](const rt::Trial<int>& t) {
@@ -320,27 +272,26 @@ void run(const Options& o, Results& results) {
   Data data = read_data(o);
   cnn::Model model{.net = cnn::lenet(data.train.shape, 10, o.seed),
                    .logits = "ip2",
-                   .accuracies = {{.name = "accuracy", .input = "ip2"}}};
+                   .accuracies = {{.name = "accuracy", .input = "ip2"}},
+                   .rectified_in_place = {"ip1"}};
   cnn::Net& net = model.net;
   train(net, data.train, o, {"train in float", o.epochs, 0.01, o.seed});
   results.baseline = score(model, data);
 
-  const auto ranges = observe(net, data, "observe ranges");
-  search_widths(model, ranges, data, o, results);
+  Formats formats(net, observe(model, data, o, "observe ranges"), o);
+  search_widths(model, formats, data, o, results);
 
-  set_formats(net, ranges, o, {8, 8, 8});
+  formats.set(net, {8, 8, 8});
   results.eight_bit = score(model, data);
 
-  const cnn::Net trained = net;
   for (const std::string& bits : o.bits) {
     Condensed& condensed = results.condensed.emplace_back(Condensed{.widths = parse_widths(o, bits)});
-    net = trained;
-    set_formats(net, ranges, o, condensed.widths);
+    formats.set(net, condensed.widths);
     condensed.quantized = score(model, data);
-    if (o.rule != rt::RangeRule::ristretto2016) sharpen_logits(net);
+    if (o.ranges != rt::RangeRule::ristretto2016) sharpen_logits(net);
     train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.02, o.seed + 1});
     condensed.finetuned = score(model, data);
-    if (results.layers.empty()) results.layers = describe_layers(net, data);
+    if (results.layers.empty()) results.layers = describe_layers(model, data, o);
   }
 }
 
@@ -353,7 +304,7 @@ void print_analysis(const Options& o, const Results& r) {
   fmt::print("Network accuracy analysis for convolutional (CONV) and fully connected (FC) layers.\n");
   fmt::print("Baseline 32-bit float: {:.4f}\n", *r.baseline);
   for (std::size_t part = 0; part < std::size(part_names); ++part) {
-    const bool fixed = o.family == Family::power_of_two && part == 2;
+    const bool fixed = o.family == qz::TrimmingMode::integer_power_of_2_weights && part == 2;
     fmt::print("{} {}:\n", fixed ? "Dynamic fixed point" : family, part_names[part]);
     for (const auto& t : r.search.trials) {
       if (t.part == part) fmt::print("  {:>2}-bit:  {:.4f}\n", *t.assignment[part], t.score);
@@ -387,7 +338,7 @@ void print_report(const Options& o, const Results& r) {
     qz::print_layers(r.layers);
   }
   fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads,
-             qz::name_of(qz::range_rules, o.rule));
+             qz::name_of(qz::range_rules, o.ranges));
 }
 
 json to_json(const Options& o, const Results& r, bool complete) {
@@ -398,7 +349,7 @@ json to_json(const Options& o, const Results& r, bool complete) {
   const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
   json out{{"complete", complete},
            {"format", qz::name_of(families, o.family)},
-           {"ranges", qz::name_of(qz::range_rules, o.rule)},
+           {"ranges", qz::name_of(qz::range_rules, o.ranges)},
            {"margin", o.margin},
            {"seed", o.seed},
            {"threads", o.threads},
@@ -441,7 +392,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--format", o.family, "dynamic_fixed_point, minifloat or power_of_two (weights)")
       ->transform(CLI::CheckedTransformer(families).description(""));
-  app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
+  app.add_option("--ranges", o.ranges, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
       ->transform(CLI::CheckedTransformer(qz::range_rules).description(""));
   app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")
       ->check(CLI::Range(0.0, 100.0));

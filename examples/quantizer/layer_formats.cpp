@@ -45,8 +45,8 @@ std::vector<rt::AnyFormat> shapes(const Rule& rule, int bits, Operand operand, b
       all.push_back(Minifloat(bits - 1 - e, e));
     }
   } else if (rule.mode == TrimmingMode::integer_power_of_2_weights && operand == Operand::weight) {
-    const int codes = 1 << (bits - 1);  // with a sign; one of them is zero
-    if (bits >= 2 && bits <= 8) all.push_back(rt::PowerOfTwoOrZero<>(2 - codes, 0));
+    // 2^(bits - 1) codes beside the sign; one of them is zero.
+    if (bits >= 2 && bits <= 8) all.push_back(rt::PowerOfTwoOrZero<>(2 - (1 << (bits - 1)), 0));
   } else if (is_unsigned) {
     all.push_back(rt::UnsignedFixedPoint<>(0, bits));
   } else {
@@ -191,6 +191,13 @@ bool is_output_rectified(const cnn::Model& model, int position, const Rule& rule
 
 }  // namespace
 
+Rule usual_rule(TrimmingMode mode, rt::RangeRule ranges) {
+  Rule rule{.mode = mode, .ranges = ranges};
+  rule.per_channel = rule.is_unsigned = !rule.is_original();
+  if (rule.is_original()) rule.ties = cnn::Ties::away_from_zero;
+  return rule;
+}
+
 const std::map<std::string, TrimmingMode>& trimming_modes() {
   static const std::map<std::string, TrimmingMode> modes{
       {"dynamic_fixed_point", TrimmingMode::dynamic_fixed_point},
@@ -261,9 +268,12 @@ std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& la
 cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t place, const Rule& rule,
                          const LayerWidths& widths) {
   if (rule.mode == TrimmingMode::minifloat && rule.is_original()) {
-    if (!widths.activations) return {};
-    const rt::AnyFormat one = original_minifloat(layers, *widths.activations);
-    return {.input = one, .weight = one, .bias = one, .output = one, .ties = rule.ties};
+    const auto one = [&](std::optional<int> bits) {
+      return bits ? std::optional(original_minifloat(layers, *bits)) : std::nullopt;
+    };
+    const auto weight = one(widths.weights), activation = one(widths.activations);
+    if (!weight && !activation) return {};
+    return {.input = activation, .weight = weight, .bias = weight, .output = activation, .ties = rule.ties};
   }
   try {
     return formats_for(layers[place], rule, widths);

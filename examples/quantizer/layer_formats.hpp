@@ -31,6 +31,10 @@ struct Rule {
   bool is_original() const { return ranges == ristretto::RangeRule::ristretto2016; }
 };
 
+/// The rule where nothing else is asked for: a scale for each output channel, no sign where none is needed, ties to
+/// even; with the original's ranges as the original did.
+Rule usual_rule(TrimmingMode mode, ristretto::RangeRule ranges);
+
 const std::map<std::string, TrimmingMode>& trimming_modes();
 const std::map<std::string, cnn::Ties>& tie_rules();
 
@@ -68,8 +72,8 @@ struct LayerWidths {
 /// Those that the parts of a net have.
 std::vector<LayerWidths> widths_of_layers(const std::vector<LayerStatistics>& layers, const Widths& widths);
 
-/// The formats of the layer at this place for its widths. For MINIFLOAT by the original's rule all have one format, of
-/// the width of the activations. Throws std::invalid_argument, naming the layer, where there is no format of a width.
+/// The formats of the layer at this place for its widths. Minifloats by the original's rule are one format of each
+/// width for the whole net. Throws std::invalid_argument, naming the layer, where there is no format of a width.
 cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t place, const Rule& rule,
                          const LayerWidths& widths);
 

@@ -101,9 +101,10 @@ void check_combinations(const QuantizeOptions& o) {
 void complete(QuantizeOptions& o) {
   qz::Options& s = o.search;
   const bool is_original = s.rule.is_original();
-  s.rule.ties = o.ties.value_or(is_original ? cnn::Ties::away_from_zero : cnn::Ties::to_even);
-  s.rule.per_channel = o.per_channel.value_or(!is_original);
-  s.rule.is_unsigned = o.is_unsigned.value_or(!is_original);
+  s.rule = qz::usual_rule(s.rule.mode, s.rule.ranges);
+  s.rule.ties = o.ties.value_or(s.rule.ties);
+  s.rule.per_channel = o.per_channel.value_or(s.rule.per_channel);
+  s.rule.is_unsigned = o.is_unsigned.value_or(s.rule.is_unsigned);
   s.repair = o.repair.value_or(is_original ? qz::Repair{} : qz::Repair{.compensate = true, .bias = true});
   s.cost = o.cost.value_or(qz::Cost::weight_bits);
   s.quiet = o.common.quiet;
