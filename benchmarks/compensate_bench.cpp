@@ -10,11 +10,12 @@
 
 #include <chrono>
 #include <cstdio>
-#include <ristretto/compensate.hpp>
-#include <ristretto/random.hpp>
 #include <vector>
 
-#include "moments.hpp"
+#include <ristretto/compensate.hpp>
+#include <ristretto/random.hpp>
+
+#include "cnn/moments.hpp"
 
 namespace {
 
