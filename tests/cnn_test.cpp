@@ -794,7 +794,7 @@ TEST_CASE("training may leave activations in float, and round parameters to near
   InnerProduct layer{.outputs = 10};
   layer.setup("layer", {4, 20, 1, 1});
   fill_parameters(layer);
-  layer.formats = {.input = fixed4, .weight = fixed4, .output = fixed4, .rounding = Rounding::nearest};
+  layer.formats = {.input = fixed4, .weight = fixed4, .output = fixed4, .training_rounding = {}};
   const Tensor in = distinct({4, 20, 1, 1}, 3);
   Tensor out, expected;
   Pass pass{{.training = true, .seed = 42, .step = 9, .trim_activations = false}, &work};
@@ -922,7 +922,7 @@ TEST_CASE("output channels have scales of their own") {
   Tensor out, expected = trained.weight.value();
   Pass step{{.training = true, .seed = 42, .step = 9}, &work};
   trained.forward(distinct({4, 20, 1, 1}, 3), out, step);
-  ristretto::trim_rows(expected.values(), scaled(fixed4, trained.formats.weight_shifts),
+  ristretto::trim_rows(expected.values(), ristretto::row_formats(fixed4, trained.formats.weight_shifts),
                        ristretto::RoundStochastic<>{{.seed = 42, .stream = (std::uint64_t{6} << 32) + 9}});
   CHECK(same_bits(trained.weight.in_use(), expected));
 }
@@ -973,26 +973,27 @@ TEST_CASE("columns are what weights are multiplied with") {
 
 TEST_CASE("ties go to even or away from zero") {
   const AnyFormat whole = DynamicFixedPoint<8, 0>{}, fine = DynamicFixedPoint<8, 8>{};
+  const ristretto::AnyRounding to_even = ristretto::RoundNearest{}, away = ristretto::RoundNearestAway{};
   Net net({1, 1, 1, 1});
   net.add("ip", InnerProduct{.outputs = 1, .has_bias = false});
   auto& ip = net.layer<InnerProduct>("ip");
   Tensor in({1, 1, 1, 1});
-  const auto output = [&](float x, float w, Formats formats, Ties ties) {
+  const auto output = [&](float x, float w, Formats formats, const ristretto::AnyRounding& rounding) {
     ip.weight.edit()[0] = w;
     in[0] = x;
     ip.formats = formats;
-    ip.formats.ties = Ties::to_even;
+    ip.formats.rounding = to_even;
     net.forward(in);  // leaves a trimmed copy of the weight
-    ip.formats.ties = ties;
+    ip.formats.rounding = rounding;
     return net.forward(in)[0];
   };
   for (const float sign : {1.0f, -1.0f}) {
-    CHECK(output(sign * 2.5f, 1, {.input = whole}, Ties::to_even) == sign * 2);
-    CHECK(output(sign * 2.5f, 1, {.input = whole}, Ties::away_from_zero) == sign * 3);
-    CHECK(output(1, sign * 2.5f, {.weight = whole}, Ties::to_even) == sign * 2);
-    CHECK(output(1, sign * 2.5f, {.weight = whole}, Ties::away_from_zero) == sign * 3);
-    CHECK(output(1, sign * 2.5f, {.weight = fine, .output = whole}, Ties::to_even) == sign * 2);
-    CHECK(output(1, sign * 2.5f, {.weight = fine, .output = whole}, Ties::away_from_zero) == sign * 3);
+    CHECK(output(sign * 2.5f, 1, {.input = whole}, to_even) == sign * 2);
+    CHECK(output(sign * 2.5f, 1, {.input = whole}, away) == sign * 3);
+    CHECK(output(1, sign * 2.5f, {.weight = whole}, to_even) == sign * 2);
+    CHECK(output(1, sign * 2.5f, {.weight = whole}, away) == sign * 3);
+    CHECK(output(1, sign * 2.5f, {.weight = fine, .output = whole}, to_even) == sign * 2);
+    CHECK(output(1, sign * 2.5f, {.weight = fine, .output = whole}, away) == sign * 3);
   }
 }
 

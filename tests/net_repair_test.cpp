@@ -223,7 +223,7 @@ TEST_CASE("repairs bring a trimmed net closer to the one in float, each of them"
     if constexpr (std::is_same_v<L, Deconvolution>) return;
     Parameter p;
     p.edit() = layer.weight.value();
-    p.prepare(layer.formats.weight, {}, Rounding::stochastic, Ties::to_even, layer.formats.weight_shifts);
+    p.prepare(layer.formats.weight, {}, {}, layer.formats.weight_shifts);
     CHECK(std::equal(p.in_use().values().begin(), p.in_use().values().end(), layer.weight.value().values().begin()));
   });
   // The layer that nothing compensates keeps its weights.

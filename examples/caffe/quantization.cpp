@@ -8,9 +8,10 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
-#include <system_error>
+#include <ristretto/rows.hpp>
 
 #include "cnn/check.hpp"
 
@@ -105,11 +106,11 @@ cnn::Formats formats_of(const QuantizationParameter& q) {
   if (q.has_format_params() && q.precision() != QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS) f.bias = f.weight;
   f.bias = overridden(f.bias, q.has_format_bias(), q.format_bias());
   f.output = overridden(f.output, q.has_format_layer_out(), q.format_layer_out());
-  if (q.training_rounding() == QuantizationParameter::NEAREST) f.rounding = cnn::Rounding::nearest;
+  if (q.training_rounding() == QuantizationParameter::NEAREST) f.training_rounding.reset();
   if (q.has_shift_params()) {
     if (!f.weight) throw std::invalid_argument("shift_params scales the format of weights that are not trimmed");
     f.weight_shifts = shifts_of(q.shift_params());
-    cnn::scaled(*f.weight, f.weight_shifts);  // throws where there is no such format
+    rt::row_formats(*f.weight, f.weight_shifts);  // throws where there is no such format
   }
   return f;
 }
@@ -158,7 +159,7 @@ std::string text_of(const Format& format) { return format ? rt::to_string(*forma
 /// Fields of ours only where the original's give another format.
 QuantizationParameter fields(const cnn::Formats& f, TrimmingMode mode, bool has_parameters) {
   QuantizationParameter q = original_fields(f, mode);
-  if (f.rounding == cnn::Rounding::nearest) q.set_training_rounding(QuantizationParameter::NEAREST);
+  if (!f.training_rounding) q.set_training_rounding(QuantizationParameter::NEAREST);
   cnn::Formats said = formats_of(q);
   if (said.input != f.input) q.set_format_layer_in(text_of(f.input));
   if (said.output != f.output) q.set_format_layer_out(text_of(f.output));

@@ -56,9 +56,7 @@ class Fill {
   }
 
  private:
-  float random(cnn::Index i) const {
-    return ristretto::Ops<float>::uniform<32, 10>(random_, static_cast<std::uint64_t>(i));
-  }
+  float random(cnn::Index i) const { return random_.uniform(static_cast<std::uint64_t>(i)); }
 
   /// What the variance is divided by.
   float fan(const cnn::Tensor& t) const {

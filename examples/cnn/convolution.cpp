@@ -38,8 +38,8 @@ void Convolution::forward(const Tensor& in, Tensor& out, Pass& pass) {
   const Plan p(windows, in.shape(), output_shape(in.shape()));
   out.resize({p.out.N, pass.channels > 0 ? pass.channels : filters, p.out.H, p.out.W});
   reserve(*pass.work, p);
-  weight.prepare(formats.weight, pass.phase, formats.rounding, formats.ties, formats.weight_shifts);
-  if (has_bias) bias.prepare(formats.bias, pass.phase, formats.rounding, formats.ties);
+  weight.prepare(formats.weight, formats, pass.phase, formats.weight_shifts);
+  if (has_bias) bias.prepare(formats.bias, formats, pass.phase);
   const Index K = filters / groups;
   const View w(weight.in_use().data(), filters, p.depth);
   const float* x = trimmed_input(in, formats, pass);

@@ -39,8 +39,8 @@ void Deconvolution::forward(const Tensor& in, Tensor& out, Pass& pass) {
   const Plan p(windows, output_shape(in.shape()), in.shape());
   out.resize(p.in);
   reserve(*pass.work, p);
-  weight.prepare(formats.weight, pass.phase, formats.rounding, formats.ties);
-  if (has_bias) bias.prepare(formats.bias, pass.phase, formats.rounding, formats.ties);
+  weight.prepare(formats.weight, formats, pass.phase);
+  if (has_bias) bias.prepare(formats.bias, formats, pass.phase);
   const Index C = p.out.C / groups;
   const View w(weight.in_use().data(), p.out.C, p.depth);
   const float* x = trimmed_input(in, formats, pass);

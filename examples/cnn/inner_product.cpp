@@ -28,8 +28,8 @@ Shape InnerProduct::setup(std::string_view name, Shape in) {
 void InnerProduct::forward(const Tensor& in, Tensor& out, Pass& pass) {
   const Index N = in.shape().N, D = in.shape().image(), K = outputs;
   out.resize({in.shape().N, outputs, 1, 1});
-  weight.prepare(formats.weight, pass.phase, formats.rounding, formats.ties, formats.weight_shifts);
-  if (has_bias) bias.prepare(formats.bias, pass.phase, formats.rounding, formats.ties);
+  weight.prepare(formats.weight, formats, pass.phase, formats.weight_shifts);
+  if (has_bias) bias.prepare(formats.bias, formats, pass.phase);
   const View x(trimmed_input(in, formats, pass), N, D);
   const View w(weight.in_use().data(), K, D);
 

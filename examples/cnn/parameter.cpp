@@ -5,50 +5,36 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <utility>
 
+#include <ristretto/rows.hpp>
 #include <ristretto/shadow.hpp>
 
-#include "cnn/parallel_trim.hpp"
+#include "cnn/trim.hpp"
 
 namespace cnn {
 namespace {
 
 /// Element i of a stream, uniform in (0, 1), never an end.
-float uniform(const ristretto::RandomStream& random, Index i) {
-  return ristretto::Ops<float>::uniform<32, 10>(random, static_cast<std::uint64_t>(i));
-}
+float uniform(const ristretto::RandomStream& random, Index i) { return random.uniform(static_cast<std::uint64_t>(i)); }
 
 }  // namespace
 
-void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase, Rounding in_training,
-                        Ties ties, std::span<const int> shifts) {
-  const bool stochastic = phase.training && in_training == Rounding::stochastic;
+void Parameter::prepare(const std::optional<ristretto::AnyFormat>& format, const Formats& of_layer, const Phase& phase,
+                        std::span<const int> shifts) {
   uses_copy_ = format.has_value();
   if (!format) return;
-  const bool same = trimmed_to_ == format && ties_ == ties && std::ranges::equal(shifts_, shifts);
-  if (!stochastic && same) return;
-  const auto trim = [&](const auto& round) {
-    if (shifts.empty()) return parallel_trim(value_, trimmed_, *format, round);
-    trimmed_.resize(value_.shape());
-    const std::span<const float> values = std::as_const(value_).values();
-    ristretto::trim_rows(values, trimmed_.values(), scaled(*format, shifts), round);
-  };
-  if (stochastic) {
-    trim(ristretto::RoundStochastic<>{ristretto::shadow_stream(phase.seed, number, phase.step)});
-    trimmed_to_.reset();
-    return;
+  const auto stream = ristretto::shadow_stream(phase.seed, number, phase.step);
+  const ristretto::AnyRounding rounding =
+      (phase.training ? of_layer.training_rounding.value_or(of_layer.rounding) : of_layer.rounding).with(stream);
+  if (trimmed_to_ == format && rounding_ == rounding && std::ranges::equal(shifts_, shifts)) return;
+  if (shifts.empty()) {
+    trim(value_, trimmed_, *format, rounding);
+  } else {
+    trim_rows(value_, trimmed_, ristretto::row_formats(*format, shifts), rounding);
   }
-  to_nearest(ties, trim);
   trimmed_to_ = format;
+  rounding_ = rounding;
   shifts_.assign(shifts.begin(), shifts.end());
-  ties_ = ties;
-}
-
-std::vector<ristretto::AnyFormat> scaled(const ristretto::AnyFormat& format, std::span<const int> shifts) {
-  std::vector<ristretto::AnyFormat> all;
-  for (const int shift : shifts) all.push_back(format.scaled(shift));
-  return all;
 }
 
 void fill_xavier(Tensor& weight, ristretto::RandomStream random) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <ristretto/any_format.hpp>
+#include <ristretto/any_rounding.hpp>
 #include <ristretto/random.hpp>
 
 #include "cnn/tensor.hpp"
@@ -23,25 +24,17 @@ struct Phase {
   bool trim_activations = true;  ///< false leaves inputs and outputs of layers in float
 };
 
-/// How parameters are rounded in training; in inference it is always to nearest.
-enum class Rounding { nearest, stochastic };
-
-/// Where numbers midway between two of a format go, when they are rounded to nearest.
-enum class Ties { to_even, away_from_zero };
-
 /// The formats of one layer; what is absent stays float. Each trims a copy, never the tensor itself.
 struct Formats {
   std::optional<ristretto::AnyFormat> input{}, weight{}, bias{}, output{};
-  Rounding rounding = Rounding::stochastic;
-  Ties ties = Ties::to_even;
-  std::vector<int>
-      weight_shifts{};  // where not empty, output channel k has the weight's format times 2^weight_shifts[k]
+  ristretto::AnyRounding rounding{};
+  /// Of parameters in training, with the random numbers of the phase; absent: as outside of training.
+  std::optional<ristretto::AnyRounding> training_rounding = ristretto::RoundStochastic<>{};
+  /// Where not empty, output channel k has the weight's format times 2^weight_shifts[k].
+  std::vector<int> weight_shifts{};
 
   friend bool operator==(const Formats&, const Formats&) = default;
 };
-
-/// The format times 2^shift for each of the shifts.
-std::vector<ristretto::AnyFormat> scaled(const ristretto::AnyFormat& format, std::span<const int> shifts);
 
 class Parameter {
  public:
@@ -59,9 +52,9 @@ class Parameter {
   }
 
   /// Makes the copy that in_use() returns: once per value and format, but at each call when it is rounded
-  /// stochastically, in training. With shifts, each of so many rows has the format times 2^shift.
-  void prepare(const std::optional<ristretto::AnyFormat>& format, const Phase& phase,
-               Rounding in_training = Rounding::stochastic, Ties ties = Ties::to_even,
+  /// stochastically, in training, where the random numbers are those of the phase. `shifts`: where not empty, each of
+  /// so many rows has the format times 2^shift.
+  void prepare(const std::optional<ristretto::AnyFormat>& format, const Formats& of_layer, const Phase& phase,
                std::span<const int> shifts = {});
   /// What the layer computes with since the last prepare(): the trimmed copy, or value() without a format.
   const Tensor& in_use() const noexcept { return uses_copy_ ? trimmed_ : value_; }
@@ -71,7 +64,7 @@ class Parameter {
   Tensor trimmed_{};
   std::optional<ristretto::AnyFormat> trimmed_to_{};  // absent: the copy is out of date, or stochastic
   std::vector<int> shifts_{};                         // of that copy
-  Ties ties_ = Ties::to_even;                         // of that copy
+  ristretto::AnyRounding rounding_{};                 // of that copy
   bool uses_copy_ = false;
 };
 

@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "cnn/check.hpp"
-#include "cnn/parallel_trim.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trim.hpp"
 
 namespace cnn {
 
@@ -60,7 +61,7 @@ void check_shifts(std::string_view layer, const Formats& formats, int rows) {
 const float* trimmed_input(const Tensor& in, const Formats& formats, Pass& pass) {
   const auto format = active(formats.input, pass.phase);
   if (!format) return in.data();
-  to_nearest(formats.ties, [&](const auto& round) { parallel_trim(in, pass.work->input, *format, round); });
+  trim(in, pass.work->input, *format, formats.rounding);
   return pass.work->input.data();
 }
 
@@ -68,8 +69,7 @@ void finish_rows(Matrix<float> y, const Formats& formats, const Pass& pass) {
   const auto format = active(formats.output, pass.phase);
   const auto finish = [&](float* p, Index n) {
     const std::span values(p, static_cast<std::size_t>(n));
-    if (format)
-      to_nearest(formats.ties, [&](const auto& round) { ristretto::trim(values, ristretto::Trimmer{*format, round}); });
+    if (format) trim(values, *format, formats.rounding);
     if (pass.relu) relu_values(*pass.relu, p, p, n);
   };
   if (y.stride == y.cols) return finish(y.data, y.rows * y.cols);

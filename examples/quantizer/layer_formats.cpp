@@ -3,7 +3,6 @@
 #include "quantizer/layer_formats.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <type_traits>
@@ -22,16 +21,6 @@ constexpr int least_bias_bits = 16;          // accumulators have more; the orig
 constexpr cnn::Index most_scores = 1 << 22;  // that are kept to choose their format
 
 enum class Operand { weight, bias, activation };
-
-/// What a ReLU leaves of the values.
-rt::Range positive_part(const rt::Range& range) {
-  std::array<std::uint64_t, rt::Range::bins> counts{};
-  const auto seen = range.histogram();
-  for (std::size_t b = 0; b < seen.size(); ++b) counts[b < rt::Range::bins / 2 ? b : 0] += seen[b];
-  rt::Range positive;
-  if (!seen.empty()) positive.add(counts, {std::max(range.min(), 0.0f), std::max(range.max(), 0.0f)});
-  return positive;
-}
 
 using Minifloat = rt::Minifloat<rt::runtime, rt::runtime, rt::Encoding::finite>;
 
@@ -78,7 +67,6 @@ rt::AnyFormat format_for(const Rule& rule, int bits, Operand operand, const rt::
 /// so little that they need no sign.
 rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& range,
                                 const std::vector<cnn::Tensor>& scores) {
-  constexpr int reach = 4;  // powers of two from the scale of the least squared error
   std::vector<rt::AnyFormat> all = shapes(rule, bits, Operand::activation, false);
   if (rule.is_unsigned && rule.mode != TrimmingMode::minifloat) {
     const auto without_sign = shapes(rule, bits, Operand::activation, true);
@@ -94,20 +82,7 @@ rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& ran
     }
     return sum;
   };
-  rt::AnyFormat best = format_for(rule, bits, Operand::activation, range);
-  double least = divergence(best);
-  for (const rt::AnyFormat& shape : all) {
-    const rt::AnyFormat middle = rt::choose_scaled(std::span(&shape, 1), range, choice_for(rule, Operand::activation));
-    for (int shift = -reach; shift <= reach; ++shift) {
-      if (!middle.can_scale(shift)) continue;
-      const rt::AnyFormat format = middle.scaled(shift);
-      const double found = divergence(format);
-      if (found >= least * (1 - 1e-9)) continue;  // sums of exponentials differ a little between machines
-      best = format;
-      least = found;
-    }
-  }
-  return best;
+  return rt::choose_by(all, range, divergence, format_for(rule, bits, Operand::activation, range));
 }
 
 /// The original gives all layers one minifloat format, with exponent bits for the largest activation of the net.
@@ -130,7 +105,7 @@ std::optional<rt::AnyFormat> bias_format(const LayerStatistics& layer, const Rul
 
 cnn::Formats formats_for(const LayerStatistics& layer, const Rule& rule, const LayerWidths& widths) {
   cnn::Formats f;
-  if (widths.weights || widths.activations) f.ties = rule.ties;
+  if (widths.weights || widths.activations) f.rounding = rule.rounding;
   if (const auto width = widths.weights) {
     if (rule.per_channel && layer.rows > 0 && !rule.is_original()) {
       auto chosen = rt::choose_rows(shapes(rule, *width, Operand::weight, false), layer.values, layer.rows,
@@ -194,7 +169,7 @@ bool is_output_rectified(const cnn::Model& model, int position, const Rule& rule
 Rule usual_rule(TrimmingMode mode, rt::RangeRule ranges) {
   Rule rule{.mode = mode, .ranges = ranges};
   rule.per_channel = rule.is_unsigned = !rule.is_original();
-  if (rule.is_original()) rule.ties = cnn::Ties::away_from_zero;
+  if (rule.is_original()) rule.rounding = rt::RoundNearestAway{};
   return rule;
 }
 
@@ -206,9 +181,9 @@ const std::map<std::string, TrimmingMode>& trimming_modes() {
   return modes;
 }
 
-const std::map<std::string, cnn::Ties>& tie_rules() {
-  static const std::map<std::string, cnn::Ties> rules{{"even", cnn::Ties::to_even},
-                                                      {"away", cnn::Ties::away_from_zero}};
+const std::map<std::string, rt::AnyRounding>& tie_rules() {
+  static const std::map<std::string, rt::AnyRounding> rules{{"even", rt::RoundNearest{}},
+                                                            {"away", rt::RoundNearestAway{}}};
   return rules;
 }
 
@@ -235,7 +210,7 @@ std::vector<LayerStatistics> observe(cnn::Model& model, Batches& batches, const 
   for (std::size_t i = 0; i < layers.size(); ++i) {
     layers[i].ranges = std::move(ranges.at(i));
     rt::Range& out = layers[i].ranges.output;
-    if (is_output_rectified(model, layers[i].position, rule)) out = positive_part(out);
+    if (is_output_rectified(model, layers[i].position, rule)) out = out.positive_part();
   }
   return layers;
 }
@@ -273,7 +248,7 @@ cnn::Formats formats_for(const std::vector<LayerStatistics>& layers, std::size_t
     };
     const auto weight = one(widths.weights), activation = one(widths.activations);
     if (!weight && !activation) return {};
-    return {.input = activation, .weight = weight, .bias = weight, .output = activation, .ties = rule.ties};
+    return {.input = activation, .weight = weight, .bias = weight, .output = activation, .rounding = rule.rounding};
   }
   try {
     return formats_for(layers[place], rule, widths);
@@ -304,10 +279,10 @@ std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule
   return widths;
 }
 
-void set_ties(cnn::Net& net, cnn::Ties ties) {
-  net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats.ties = ties; });
+void set_rounding(cnn::Net& net, const rt::AnyRounding& rounding) {
+  net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats.rounding = rounding; });
   for (const cnn::Node& node : net.nodes()) {
-    if (std::holds_alternative<cnn::Lrn>(node.layer)) net.layer<cnn::Lrn>(node.name).formats.ties = ties;
+    if (std::holds_alternative<cnn::Lrn>(node.layer)) net.layer<cnn::Lrn>(node.name).formats.rounding = rounding;
   }
 }
 

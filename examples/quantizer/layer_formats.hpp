@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <ristretto/any_rounding.hpp>
 #include <ristretto/range.hpp>
 
 #include "cnn/model.hpp"
@@ -24,7 +25,7 @@ struct Rule {
   TrimmingMode mode = TrimmingMode::dynamic_fixed_point;
   ristretto::RangeRule ranges = ristretto::RangeRule::min_mse;
 
-  cnn::Ties ties = cnn::Ties::to_even;
+  ristretto::AnyRounding rounding{};
   bool per_channel = false;  // a scale for each output channel of the weights; not of Deconvolution
   bool is_unsigned = true;   // activations that are never negative have no sign, and scores where that is better
 
@@ -36,7 +37,7 @@ struct Rule {
 Rule usual_rule(TrimmingMode mode, ristretto::RangeRule ranges);
 
 const std::map<std::string, TrimmingMode>& trimming_modes();
-const std::map<std::string, cnn::Ties>& tie_rules();
+const std::map<std::string, ristretto::AnyRounding>& tie_rules();
 
 /// Bit widths of the parts of a net; what is absent stays float. Deconvolutions count as convolutions.
 struct Widths {
@@ -85,6 +86,6 @@ std::vector<int> possible(const std::vector<LayerStatistics>& layers, const Rule
                           Operands of);
 
 /// Lets all layers with formats round so.
-void set_ties(cnn::Net& net, cnn::Ties ties);
+void set_rounding(cnn::Net& net, const ristretto::AnyRounding& rounding);
 
 }  // namespace quantizer

@@ -26,7 +26,7 @@ std::string weight_text(const cnn::Formats& f) {
 cnn::Tensor trimmed(const cnn::Tensor& weight, const cnn::Formats& f) {
   cnn::Parameter parameter;
   parameter.edit() = weight;
-  parameter.prepare(f.weight, {}, f.rounding, f.ties, f.weight_shifts);
+  parameter.prepare(f.weight, f, {}, f.weight_shifts);
   return parameter.in_use();
 }
 

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <ristretto/measure.hpp>
+#include <ristretto/rows.hpp>
 
 #include "cnn/net.hpp"
 
@@ -49,7 +50,8 @@ LayerRow describe(const std::string& name, const Layer& layer, const cnn::Format
   row.bytes = static_cast<double>(weight.size() * bits(f.weight) + bias.size() * bits(f.bias)) / 8;
   if (f.weight) {
     const cnn::Tensor found = trimmed(repaired ? *repaired : weight, f);
-    const auto formats = f.weight_shifts.empty() ? std::vector{*f.weight} : cnn::scaled(*f.weight, f.weight_shifts);
+    const auto formats =
+        f.weight_shifts.empty() ? std::vector{*f.weight} : ristretto::row_formats(*f.weight, f.weight_shifts);
     const std::size_t rows = formats.size(), length = weight.values().size() / rows;
     rt::Measurement m;
     for (std::size_t r = 0; r < rows; ++r) {

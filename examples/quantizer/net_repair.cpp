@@ -66,12 +66,12 @@ void round_rows(rt::WeightRows& rows, const rt::AnyFormat& format, std::span<int
   const rt::Compensation compensation(moments.own.second());
   if (moments.cross) rows = compensation.retarget(rows, moments.cross->mean());
   if (!shifts.empty()) {
-    const std::vector<rt::AnyFormat> now = cnn::scaled(format, shifts);
+    const std::vector<rt::AnyFormat> now = rt::row_formats(format, shifts);
     const std::vector<int> more = compensation.choose_scales(rows, now, scales, cnn::InParallel{});
     for (std::size_t r = 0; r < shifts.size(); ++r) shifts[r] += more[r];
   }
   const std::vector<rt::AnyFormat> formats =
-      shifts.empty() ? std::vector(static_cast<std::size_t>(rows.rows()), format) : cnn::scaled(format, shifts);
+      shifts.empty() ? std::vector(static_cast<std::size_t>(rows.rows()), format) : rt::row_formats(format, shifts);
   rows = compensation.round(rows, formats, cnn::InParallel{});
 }
 

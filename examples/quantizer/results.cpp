@@ -194,8 +194,8 @@ void print_report(const Options& o, const Results& r) {
   fmt::print("\n");
   print_layers(rows);
   fmt::print("ranges {} from {} pictures   ties {}   seed {}   threads {}   time {:.1f} s\n",
-             name_of(range_rules, o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.ties), o.labels.seed,
-             o.labels.threads, r.seconds);
+             name_of(range_rules, o.rule.ranges), r.range_pictures, name_of(tie_rules(), o.rule.rounding),
+             o.labels.seed, o.labels.threads, r.seconds);
 }
 
 std::string json_text(const Options& o, const Results& r) {
@@ -209,7 +209,7 @@ std::string json_text(const Options& o, const Results& r) {
                    {"range_data", r.range_data},
                    {"range_pictures", r.range_pictures},
                    {"ranges_from_scored", r.ranges_from_scored},
-                   {"ties", name_of(tie_rules(), o.rule.ties)},
+                   {"ties", name_of(tie_rules(), o.rule.rounding)},
                    {"per_channel", o.rule.per_channel},
                    {"unsigned", o.rule.is_unsigned},
                    {"equalized_layers", r.equalized},

@@ -21,7 +21,7 @@ namespace quantizer {
 struct LayerTrial {
   std::vector<LayerWidths> widths{};
   double score = 0, divergence = 0, cost = 0;
-  Difference loss{};
+  ristretto::PairedDifference loss{};
   bool within_margin = false;
 };
 
@@ -29,7 +29,7 @@ struct LayerTrial {
 struct RepairRow {
   std::string name{};
   double score = 0;
-  Difference loss{};
+  ristretto::PairedDifference loss{};
   double divergence = 0;
   double seconds = 0;
 };
@@ -41,8 +41,8 @@ struct TrialRow {
   std::string part{};  // "CONV weights", ..., combination; empty for the baseline
   Widths widths{};
   double score = 0;
-  Difference loss{};      // from the baseline
-  double divergence = 0;  // from the scores of the net in float
+  ristretto::PairedDifference loss{};  // from the baseline
+  double divergence = 0;               // from the scores of the net in float
   bool within_margin = false;
 };
 

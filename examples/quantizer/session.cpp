@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <ristretto/measure.hpp>
 #include <ristretto/search.hpp>
 
 namespace quantizer {
@@ -46,7 +47,7 @@ std::string Session::journal_title() const {
   return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", l.model, l.weights, scored.source.name,
                      scored.selection.count, observed.source.name, observed.selection.count,
                      name_of(trimming_modes(), rule.mode), name_of(range_rules, rule.ranges),
-                     name_of(tie_rules(), rule.ties), rule.per_channel ? "per_channel" : "per_layer",
+                     name_of(tie_rules(), rule.rounding), rule.per_channel ? "per_channel" : "per_layer",
                      rule.is_unsigned ? "unsigned" : "signed", r.equalize ? "equalize" : "-",
                      r.compensate ? "compensate" : "-", r.bias ? "bias" : "-");
 }
@@ -126,7 +127,9 @@ bool Session::holds(const Hits& hits) const {
   return ristretto::within_margin(hits.accuracy(), float_->accuracy(), options_.margin / 100);
 }
 
-Difference Session::loss(const Hits& hits) const { return difference(hits, *float_); }
+ristretto::PairedDifference Session::loss(const Hits& hits) const {
+  return ristretto::paired_difference(hits.right, float_->right);
+}
 
 TrialRow Session::row(const std::string& part, const Widths& widths, const Hits& hits) const {
   return {.part = part,
@@ -138,7 +141,7 @@ TrialRow Session::row(const std::string& part, const Widths& widths, const Hits&
 }
 
 void Session::say(const std::string& what, const Hits& hits) const {
-  const Difference lost = loss(hits);
+  const ristretto::PairedDifference lost = loss(hits);
   fmt::print(stderr, "{}  {} {:.4f}  ({:+.2f} +- {:.2f} points)  {}\n", what, trials_->score_name(), hits.accuracy(),
              100 * lost.value, 100 * lost.standard_error, holds(hits) ? "ok" : "below the margin");
 }

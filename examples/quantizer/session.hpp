@@ -58,7 +58,7 @@ class Session {
   void share_convolutions();
 
   /// What a trial lost from float; what it found; and the line on stderr that says so.
-  Difference loss(const Hits& hits) const;
+  ristretto::PairedDifference loss(const Hits& hits) const;
   TrialRow row(const std::string& part, const Widths& widths, const Hits& hits) const;
   void say(const std::string& what, const Hits& hits) const;
 

@@ -3,7 +3,6 @@
 #include "quantizer/trials.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -28,17 +27,6 @@ cnn::Accuracy scored(const cnn::Model& model) {
 double Hits::accuracy() const {
   const auto count = std::count(right.begin(), right.end(), true);
   return static_cast<double>(count) / static_cast<double>(std::max<std::size_t>(right.size(), 1));
-}
-
-Difference difference(const Hits& a, const Hits& b) {
-  double gained = 0, lost = 0;
-  for (std::size_t i = 0; i < a.right.size(); ++i) {
-    gained += a.right[i] && !b.right[i];
-    lost += b.right[i] && !a.right[i];
-  }
-  const auto n = static_cast<double>(std::max<std::size_t>(a.right.size(), 1));
-  const double value = (gained - lost) / n;
-  return {value, std::sqrt(std::max(0.0, (gained + lost) / n - value * value) / n)};
 }
 
 Trials::Trials(cnn::Model& model, pictures::Source& source, const Selection& selection)

@@ -23,12 +23,6 @@ struct Hits {
   double accuracy() const;
 };
 
-/// a - b on the same pictures, and its standard error.
-struct Difference {
-  double value = 0, standard_error = 0;
-};
-Difference difference(const Hits& a, const Hits& b);
-
 /// Scores by the net's accuracy; of several, the one whose name comes first, as in the original.
 class Trials {
  public:

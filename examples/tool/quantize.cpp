@@ -38,7 +38,7 @@ struct QuantizeOptions {
   std::string ranges_data{};                    // pictures for the ranges; empty: as --data, for training
   int calibration = 0;                          // of them; 0: so many batches as usual
   int iterations = 0;                           // batches to score; 0: all pictures
-  std::optional<cnn::Ties> ties{};
+  std::optional<ristretto::AnyRounding> ties{};
   std::optional<qz::Repair> repair{};
   std::optional<bool> per_channel{}, is_unsigned{};
   std::optional<qz::Cost> cost{};
@@ -102,7 +102,7 @@ void complete(QuantizeOptions& o) {
   qz::Options& s = o.search;
   const bool is_original = s.rule.is_original();
   s.rule = qz::usual_rule(s.rule.mode, s.rule.ranges);
-  s.rule.ties = o.ties.value_or(s.rule.ties);
+  s.rule.rounding = o.ties.value_or(s.rule.rounding);
   s.rule.per_channel = o.per_channel.value_or(s.rule.per_channel);
   s.rule.is_unsigned = o.is_unsigned.value_or(s.rule.is_unsigned);
   s.repair = o.repair.value_or(is_original ? qz::Repair{} : qz::Repair{.compensate = true, .bias = true});

@@ -21,7 +21,7 @@ struct TestOptions {
   std::string model{}, weights{};
   std::string hits{};  // file to write; empty: none
   int iterations = 0;
-  cnn::Ties ties = cnn::Ties::to_even;
+  ristretto::AnyRounding ties{};
   CommonOptions common{};
 };
 
@@ -77,7 +77,7 @@ int test(TestOptions& o) {
                                 "add one that reads its scores");
   }
   load_weights(model, read_weights(o.weights), o.weights);
-  quantizer::set_ties(model.net, o.ties);
+  quantizer::set_rounding(model.net, o.ties);
   const quantizer::Selection selection = selection_of(data, o.iterations);
   const quantizer::Scores scores = quantizer::evaluate(model, data.source, selection, o.common.quiet ? "" : "test");
   fmt::print(stderr, "{} pictures, {:.1f} pictures/s\n", scores.pictures,

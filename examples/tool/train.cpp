@@ -172,8 +172,10 @@ Training prepare(const SolverParameter& s, const TrainOptions& o) {
                     o.solver, s.max_iter(), s.iter_size(), data.batch_size));
   }
   Training t{.model = std::move(model), .data = std::move(data), .solver = std::move(solver)};
-  if (o.rounding) {
-    t.model.net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats.rounding = *o.rounding; });
+  if (o.stochastic) {
+    std::optional<ristretto::AnyRounding> rounding;
+    if (*o.stochastic) rounding = ristretto::RoundStochastic<>{};
+    t.model.net.each_trimmed([&](cnn::Node&, auto& layer) { layer.formats.training_rounding = rounding; });
   }
   if (!o.teacher.empty()) {
     t.teacher.emplace(teacher_of(nets.train, t.data, s, o));
@@ -359,9 +361,8 @@ std::function<int()> add_train(CLI::App& app) {
   command.add_option("--teacher", o->teacher,
                      "learn to score as the net in float does, without labels and dropout: \"float\", for the weights "
                      "that the training starts from, or a file of others (.caffemodel)");
-  static const std::map<std::string, cnn::Rounding> roundings{{"nearest", cnn::Rounding::nearest},
-                                                              {"stochastic", cnn::Rounding::stochastic}};
-  add_choice(command, "--training_rounding", roundings, o->rounding,
+  static const std::map<std::string, bool> roundings{{"nearest", false}, {"stochastic", true}};
+  add_choice(command, "--training_rounding", roundings, o->stochastic,
              "how weights are rounded in training, in place of what the description says");
   command.add_flag("--shuffle", o->shuffle, "a new order of the pictures in every epoch");
   command.add_flag("--mirror", o->mirror, "mirror each picture with probability 1/2, as transform_param can say, too");
