@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How long compensated rounding takes for layers of several sizes, and how much of the error of rounding to nearest it
-// leaves: 4 bits, inputs that go together as those behind a ReLU do.
+// leaves: 4 bits, inputs that are correlated as those behind a ReLU are.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12 warns of its own AVX-512 header, inlined here
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -10,11 +10,12 @@
 
 #include <chrono>
 #include <cstdio>
-#include <ristretto/compensate.hpp>
-#include <ristretto/random.hpp>
 #include <vector>
 
-#include "moments.hpp"
+#include <ristretto/compensate.hpp>
+#include <ristretto/random.hpp>
+
+#include "cnn/moments.hpp"
 
 namespace {
 

@@ -9,15 +9,17 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <ristretto/random.hpp>
 #include <vector>
 
-#include "net.hpp"
+#include <ristretto/random.hpp>
+
+#include "cnn/net.hpp"
+
 #ifdef NET_BENCH_OPENCV
 #include "opencv_net.hpp"
 #endif
-#include "parallel.hpp"
-#include "solver.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/solver.hpp"
 
 namespace {
 

@@ -2,8 +2,9 @@
 // Builds a net in OpenCV's dnn module, layer by layer.
 #include "opencv_net.hpp"
 
-#include <opencv2/dnn.hpp>
 #include <stdexcept>
+
+#include <opencv2/dnn.hpp>
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "net.hpp"
+#include "cnn/net.hpp"
 
 /// A call that runs the net on these images and returns its output. Throws std::invalid_argument for layers that
 /// SqueezeNet does not have.

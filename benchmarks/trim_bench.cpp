@@ -18,11 +18,11 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <Eigen/Core>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <ristretto/range.hpp>
 
 #if defined(_OPENMP)

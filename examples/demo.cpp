@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The demo: trains LeNet, finds how few bits each part of it needs, fine-tunes the condensed net and scores it.
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <charconv>
 #include <chrono>
@@ -13,120 +12,80 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-#include <ristretto/range.hpp>
 #include <ristretto/search.hpp>
 
-#include "data.hpp"
-#include "layer_table.hpp"
-#include "names.hpp"
-#include "net.hpp"
-#include "parallel.hpp"
-#include "progress.hpp"
+#include "cnn/model.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/progress.hpp"
+#include "cnn/solver.hpp"
+#include "pictures/data.hpp"
+#include "pictures/source.hpp"
+#include "quantizer/batches.hpp"
+#include "quantizer/candidates.hpp"
+#include "quantizer/interruption.hpp"
+#include "quantizer/layer_formats.hpp"
+#include "quantizer/layer_table.hpp"
+#include "quantizer/names.hpp"
+#include "quantizer/scores.hpp"
 #include "result_file.hpp"
-#include "solver.hpp"
 
 namespace {
 
 namespace rt = ristretto;
+namespace qz = quantizer;
 using nlohmann::json;
 
-enum class Family { dynamic_fixed_point, minifloat, power_of_two };
-
-const std::map<std::string, Family> families{{"dynamic_fixed_point", Family::dynamic_fixed_point},
-                                             {"minifloat", Family::minifloat},
-                                             {"power_of_two", Family::power_of_two}};
-
-/// Bit widths of the three kinds of parts; what is absent stays float.
-struct Widths {
-  std::optional<int> conv, fc, activations;
-};
+const std::map<std::string, qz::TrimmingMode> families{{"dynamic_fixed_point", qz::TrimmingMode::dynamic_fixed_point},
+                                                       {"minifloat", qz::TrimmingMode::minifloat},
+                                                       {"power_of_two", qz::TrimmingMode::integer_power_of_2_weights}};
 
 struct Options {
   std::string data = DEMO_DATA;
-  Family family = Family::dynamic_fixed_point;
-  rt::RangeRule rule = rt::RangeRule::min_mse;
+  qz::TrimmingMode family = qz::TrimmingMode::dynamic_fixed_point;
+  rt::RangeRule ranges = rt::RangeRule::min_mse;
   double margin = 1.0;  // percentage points
   std::vector<std::string> bits{"4,4,4", "2,4,4"};
   int epochs = 12, finetune_epochs = 10, batch = 64;
   std::uint64_t seed = 1;
   int threads = 0;
   std::string json_file;
+
+  qz::Rule rule() const { return qz::usual_rule(family, ranges); }
 };
-
-// ---- interruption -------------------------------------------------------------------------------------------------
-
-std::atomic<bool> interrupted = false;
-struct Interrupted {};
-void stop_if_interrupted() {
-  if (interrupted) throw Interrupted{};
-}
 
 // ---- formats ------------------------------------------------------------------------------------------------------
 
-/// What a tensor is to the layer that trims it.
-enum class Tensor { weight, bias, activation };
-
-/// The format of a width for what was observed. Throws std::invalid_argument when the family has none.
-rt::AnyFormat format_for(const Options& o, int bits, Tensor tensor, const rt::Range& range) {
-  const bool original = o.rule == rt::RangeRule::ristretto2016;
-  const rt::Choice choice{.rule = o.rule,
-                          .role = tensor == Tensor::activation ? rt::Role::activations : rt::Role::parameters};
-  using enum rt::Encoding;
-  if (o.family == Family::minifloat) {
-    if (original) return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, ristretto2016>>(bits, range, choice);
-    return rt::choose<rt::Minifloat<rt::runtime, rt::runtime, finite>>(bits, range, choice);
-  }
-  if (o.family == Family::power_of_two && tensor == Tensor::weight) {
-    if (original) return rt::choose<rt::PowerOfTwo<>>(bits, range, choice);
-    return rt::choose<rt::PowerOfTwoOrZero<>>(bits, range, choice);
-  }
-  const bool never_negative = tensor == Tensor::activation && range.min() >= 0;
-  if (never_negative && !original) return rt::choose<rt::UnsignedFixedPoint<>>(bits, range, choice);
-  return rt::choose<rt::DynamicFixedPoint<>>(bits, range, choice);
+/// Those of the widths that the family has formats of, whatever is observed.
+std::vector<int> possible(const Options& o, std::vector<int> widths, qz::Operands of) {
+  std::vector<qz::LayerStatistics> one(1);
+  one[0].ranges.input.observe(std::vector<float>{-1, 1});
+  return qz::possible(one, o.rule(), std::move(widths), of);
 }
 
-/// Whether the family has formats of this width.
-bool has_width(const Options& o, int bits, Tensor tensor) {
-  rt::Range range;
-  range.observe(std::vector<float>{-1, 1});
-  try {
-    format_for(o, bits, tensor, range);
-    return true;
-  } catch (const std::invalid_argument&) {
-    return false;
+/// The nets that the trained one becomes: its formats for widths, from what its layers met.
+struct Formats {
+  std::vector<qz::LayerStatistics> layers;
+  qz::Rule rule;
+  qz::Candidates candidates;
+
+  Formats(cnn::Net& trained, std::vector<qz::LayerStatistics> met, const Options& o)
+      : layers(std::move(met)), rule(o.rule()), candidates(layers, rule, qz::states_of(trained)) {}
+  Formats(const Formats&) = delete;  // the candidates look at the rest
+  Formats& operator=(const Formats&) = delete;
+
+  /// Makes `net` the trained one with these widths.
+  void set(cnn::Net& net, const qz::Widths& widths) {
+    qz::set_states(net, candidates.unrepaired(qz::widths_of_layers(layers, widths)));
   }
-}
-
-/// Biases get a format of their own, of at least 8 bits; the original trims them in the format of the weights.
-constexpr int least_bias_bits = 8;
-
-/// Gives every layer the formats of these widths.
-void set_formats(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Options& o, const Widths& widths) {
-  auto range = ranges.begin();
-  net.each_trimmed([&]<class Layer>(cnn::Node&, Layer& layer) {
-    cnn::Formats formats;
-    if (const auto bits = std::is_same_v<Layer, cnn::Convolution> ? widths.conv : widths.fc) {
-      formats.weight = format_for(o, *bits, Tensor::weight, range->weight);
-      formats.bias = o.rule == rt::RangeRule::ristretto2016
-                         ? formats.weight
-                         : format_for(o, std::max(*bits, least_bias_bits), Tensor::bias, range->bias);
-    }
-    if (widths.activations) {
-      formats.input = format_for(o, *widths.activations, Tensor::activation, range->input);
-      formats.output = format_for(o, *widths.activations, Tensor::activation, range->output);
-    }
-    layer.formats = formats;
-    ++range;
-  });
-}
+};
 
 /// Moves a bit of the last layer's fixed-point output from range to resolution. Two equal largest logits lose an image,
 /// and training keeps logits within the range they have.
@@ -139,20 +98,14 @@ void sharpen_logits(cnn::Net& net) {
   }
 }
 
-/// The widths of the original's search that the family has formats for, widest first.
-std::vector<int> widths_of(const Options& o, Tensor tensor) {
-  std::vector<int> widths{16, 8, 4, 2, 1};
-  std::erase_if(widths, [&](int bits) { return !has_width(o, bits, tensor); });
-  return widths;
-}
-
 // ---- training and scoring -----------------------------------------------------------------------------------------
 
 struct Data {
-  cnn::Dataset train, test;
+  pictures::Dataset train;
+  pictures::Source observed, scored;  // the first 1000 of those images, and those of the test
 };
 
-const cnn::Preprocessing pixels{.scale = 1.0f / 256};
+constexpr float pixel_scale = 1.0f / 256;
 
 /// NAME, or NAME.gz where only that exists.
 std::string idx_file(const std::string& folder, const std::string& name) {
@@ -163,45 +116,30 @@ std::string idx_file(const std::string& folder, const std::string& name) {
 Data read_data(const Options& o) {
   const auto read = [&](const std::string& set) {
     const std::string labels = idx_file(o.data, set + "-labels-idx1-ubyte");
-    cnn::Dataset data = cnn::read_idx(idx_file(o.data, set + "-images-idx3-ubyte"), labels);
+    pictures::Dataset data = pictures::read_idx(idx_file(o.data, set + "-images-idx3-ubyte"), labels);
     const int largest = data.labels.empty() ? 0 : *std::max_element(data.labels.begin(), data.labels.end());
     if (largest > 9) {
       throw std::runtime_error(fmt::format("{}: a label is {}, but the net has the classes 0 to 9", labels, largest));
     }
     return data;
   };
-  Data data{read("train"), read("t10k")};
-  if (data.train.size() < o.batch || data.test.size() < 1) {
+  pictures::Dataset train = read("train"), test = read("t10k");
+  if (train.size() < o.batch || test.size() < 1) {
     throw std::runtime_error(fmt::format("{}: {} training and {} test images are too few; give at least {} and 1",
-                                         o.data, data.train.size(), data.test.size(), o.batch));
+                                         o.data, train.size(), test.size(), o.batch));
   }
-  if (data.train.shape.with_batch(1) != data.test.shape.with_batch(1)) {
+  if (train.shape.with_batch(1) != test.shape.with_batch(1)) {
     throw std::runtime_error(fmt::format("{}: training images are {}, test images {}; they must be of one size", o.data,
-                                         to_string(data.train.shape), to_string(data.test.shape)));
+                                         to_string(train.shape), to_string(test.shape)));
   }
-  return data;
-}
-
-/// Calls f(batch, images done) for the images in order.
-template <class F>
-void each_batch(const cnn::Dataset& data, int size, F f) {
-  cnn::Batch batch;
-  for (int first = 0; first < data.size(); first += size) {
-    std::vector<int> indices;
-    for (int i = first; i < std::min(first + size, data.size()); ++i) indices.push_back(i);
-    cnn::fill(batch, data, indices, pixels);
-    stop_if_interrupted();
-    f(batch, first + static_cast<int>(indices.size()));
-  }
+  const pictures::SourceOptions how{.transform = {.scale = pixel_scale}};
+  pictures::Source observed = source_of(train.first(1000), o.data, how);
+  return {std::move(train), std::move(observed), source_of(std::move(test), o.data, how)};
 }
 
 /// Top-1 accuracy, in [0, 1].
-double score(cnn::Net& net, const cnn::Dataset& data) {
-  int correct = 0;
-  each_batch(data, 200, [&](const cnn::Batch& batch, int) {
-    correct += cnn::count_correct(net.forward(batch.images), batch.labels);
-  });
-  return correct / static_cast<double>(data.size());
+double score(cnn::Model& model, Data& data) {
+  return qz::evaluate(model, data.scored, {.count = data.scored.size, .batch_size = 200}, "").accuracies[0].value;
 }
 
 struct Schedule {
@@ -211,7 +149,7 @@ struct Schedule {
   std::uint64_t seed;
 };
 
-void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Schedule& schedule) {
+void train(cnn::Net& net, const pictures::Dataset& data, const Options& o, const Schedule& schedule) {
   const int steps_per_epoch = data.size() / o.batch;
   const int steps = steps_per_epoch * schedule.epochs;
   cnn::Solver solver = cnn::Sgd{
@@ -219,14 +157,15 @@ void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Sche
       .momentum = 0.9,
       .weight_decay = 5e-4};
   cnn::Progress progress(schedule.title, static_cast<long long>(steps) * o.batch);
-  cnn::Batch batch;
+  pictures::Batch batch;
   std::vector<int> order;
   for (int step = 0; step < steps; ++step) {
-    stop_if_interrupted();
+    qz::stop_if_interrupted();
     const auto epoch = static_cast<std::uint64_t>(step / steps_per_epoch);
     const auto at = static_cast<std::size_t>(step % steps_per_epoch) * static_cast<std::size_t>(o.batch);
-    if (at == 0) order = cnn::shuffled(data.size(), schedule.seed, epoch);
-    cnn::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)), pixels);
+    if (at == 0) order = pictures::shuffled(data.size(), schedule.seed, epoch);
+    pictures::fill(batch, data, std::span(order).subspan(at, static_cast<std::size_t>(o.batch)),
+                   {.scale = pixel_scale});
     const double loss = cnn::train(net, solver, batch.images, batch.labels, {.seed = schedule.seed, .iteration = step});
     if (!std::isfinite(loss)) {
       throw std::runtime_error(
@@ -236,24 +175,18 @@ void train(cnn::Net& net, const cnn::Dataset& data, const Options& o, const Sche
   }
 }
 
-/// What every layer meets in float on the first 1000 images.
-std::vector<cnn::LayerRanges> observe(cnn::Net& net, const cnn::Dataset& data, const std::string& title) {
-  net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
-  std::vector<cnn::LayerRanges> ranges;
-  const cnn::Dataset seen = data.first(1000);
-  cnn::Progress progress(title, seen.size());
-  each_batch(seen, 100, [&](const cnn::Batch& batch, int done) {
-    net.observe(batch.images, ranges);
-    progress.at(done);
-  });
-  return ranges;
+/// What every layer meets in float, from here on.
+std::vector<qz::LayerStatistics> observe(cnn::Model& model, Data& data, const Options& o, const std::string& title) {
+  model.net.each_trimmed([](cnn::Node&, auto& layer) { layer.formats = {}; });
+  qz::Batches seen(data.observed, {.count = data.observed.size, .batch_size = 100});
+  return qz::observe(model, seen, o.rule(), title);
 }
 
 // ---- what was found -----------------------------------------------------------------------------------------------
 
 /// A net with these widths, scored before and after fine-tuning.
 struct Condensed {
-  Widths widths;
+  qz::Widths widths;
   double quantized = 0;
   std::optional<double> finetuned = std::nullopt;
 };
@@ -263,15 +196,15 @@ struct Results {
   rt::SearchResult<int> search;
   std::optional<double> eight_bit;
   std::vector<Condensed> condensed;
-  std::vector<LayerRow> layers;  // of the first condensed net, fine-tuned
+  std::vector<qz::LayerRow> layers;  // of the first condensed net, fine-tuned
   double seconds = 0;
 };
 
 constexpr const char* part_names[] = {"CONV weights", "FC weights", "layer activations"};
 
-Widths widths_from(const rt::Assignment<int>& assignment) { return {assignment[0], assignment[1], assignment[2]}; }
+qz::Widths widths_from(const rt::Assignment<int>& assignment) { return {assignment[0], assignment[1], assignment[2]}; }
 
-std::string to_string(const Widths& w) {
+std::string to_string(const qz::Widths& w) {
   const auto bits = [](std::optional<int> width) {
     return width ? fmt::format("{}-bit", *width) : std::string("float");
   };
@@ -282,12 +215,12 @@ std::string to_string(const Widths& w) {
 double points(double difference) { return 100 * difference; }
 
 /// What the formats of the net do to the values that its layers meet.
-std::vector<LayerRow> describe_layers(cnn::Net& net, const cnn::Dataset& data) {
-  cnn::Net in_float = net;
-  const auto ranges = observe(in_float, data, "measure layers");
-  std::vector<LayerRow> rows;
-  net.each_trimmed([&](cnn::Node& node, auto& layer) {
-    rows.push_back(describe(node.name, layer, layer.formats, ranges[rows.size()]));
+std::vector<qz::LayerRow> describe_layers(cnn::Model& model, Data& data, const Options& o) {
+  cnn::Model in_float = model;
+  const auto layers = observe(in_float, data, o, "measure layers");
+  std::vector<qz::LayerRow> rows;
+  model.net.each_trimmed([&](cnn::Node& node, auto& layer) {
+    rows.push_back(qz::describe(node.name, layer, layer.formats, layers[rows.size()].ranges));
   });
   return rows;
 }
@@ -295,7 +228,7 @@ std::vector<LayerRow> describe_layers(cnn::Net& net, const cnn::Dataset& data) {
 // ---- the run ------------------------------------------------------------------------------------------------------
 
 /// Reads "4,4,8". Throws std::invalid_argument for anything else and for widths that the family has no formats of.
-Widths parse_widths(const Options& o, const std::string& text) {
+qz::Widths parse_widths(const Options& o, const std::string& text) {
   int bits[3] = {};
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -306,24 +239,24 @@ Widths parse_widths(const Options& o, const std::string& text) {
       throw std::invalid_argument("--bits is \"" + text + "\"; write CONV,FC,ACTIVATIONS, e.g. 4,4,4");
     }
     at = next + 1;
-    if (!has_width(o, bits[i], i == 2 ? Tensor::activation : Tensor::weight)) {
+    if (possible(o, {bits[i]}, i == 2 ? qz::Operands::activations : qz::Operands::weights).empty()) {
       throw std::invalid_argument(fmt::format("--bits is \"{}\", but {} has no {} of {} bits; choose another width",
-                                              text, name_of(families, o.family), i == 2 ? "activations" : "weights",
+                                              text, qz::name_of(families, o.family), i == 2 ? "activations" : "weights",
                                               bits[i]));
     }
   }
   return {bits[0], bits[1], bits[2]};
 }
 
-void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, const Data& data, const Options& o,
-                   Results& results) {
-  const auto weights = widths_of(o, Tensor::weight);
-  const auto activations = widths_of(o, Tensor::activation);
+void search_widths(cnn::Model& model, Formats& formats, Data& data, const Options& o, Results& results) {
+  const std::vector<int> widths{16, 8, 4, 2, 1};  // as the original
+  const auto weights = possible(o, widths, qz::Operands::weights);
+  const auto activations = possible(o, widths, qz::Operands::activations);
   const std::vector<rt::Part<int>> parts{
       {part_names[0], weights}, {part_names[1], weights}, {part_names[2], activations}};
   const auto score_assignment = [&](const rt::Assignment<int>& assignment) {
-    set_formats(net, ranges, o, widths_from(assignment));
-    return score(net, data.test);
+    formats.set(model.net, widths_from(assignment));
+    return score(model, data);
   };
   const auto report = [&](const rt::Trial<int>& t) {
     const std::string what = t.part ? fmt::format("{:<17} {:>2} bit", part_names[*t.part], *t.assignment[*t.part])
@@ -336,40 +269,42 @@ void search_widths(cnn::Net& net, const std::vector<cnn::LayerRanges>& ranges, c
 }
 
 void run(const Options& o, Results& results) {
-  const Data data = read_data(o);
-  cnn::Net net = cnn::lenet(data.train.shape, 10, o.seed);
+  Data data = read_data(o);
+  cnn::Model model{.net = cnn::lenet(data.train.shape, 10, o.seed),
+                   .logits = "ip2",
+                   .accuracies = {{.name = "accuracy", .input = "ip2"}},
+                   .rectified_in_place = {"ip1"}};
+  cnn::Net& net = model.net;
   train(net, data.train, o, {"train in float", o.epochs, 0.01, o.seed});
-  results.baseline = score(net, data.test);
+  results.baseline = score(model, data);
 
-  const auto ranges = observe(net, data.train, "observe ranges");
-  search_widths(net, ranges, data, o, results);
+  Formats formats(net, observe(model, data, o, "observe ranges"), o);
+  search_widths(model, formats, data, o, results);
 
-  set_formats(net, ranges, o, {8, 8, 8});
-  results.eight_bit = score(net, data.test);
+  formats.set(net, {8, 8, 8});
+  results.eight_bit = score(model, data);
 
-  const cnn::Net trained = net;
   for (const std::string& bits : o.bits) {
     Condensed& condensed = results.condensed.emplace_back(Condensed{.widths = parse_widths(o, bits)});
-    net = trained;
-    set_formats(net, ranges, o, condensed.widths);
-    condensed.quantized = score(net, data.test);
-    if (o.rule != rt::RangeRule::ristretto2016) sharpen_logits(net);
+    formats.set(net, condensed.widths);
+    condensed.quantized = score(model, data);
+    if (o.ranges != rt::RangeRule::ristretto2016) sharpen_logits(net);
     train(net, data.train, o, {"fine-tune " + bits, o.finetune_epochs, 0.02, o.seed + 1});
-    condensed.finetuned = score(net, data.test);
-    if (results.layers.empty()) results.layers = describe_layers(net, data.train);
+    condensed.finetuned = score(model, data);
+    if (results.layers.empty()) results.layers = describe_layers(model, data, o);
   }
 }
 
 // ---- the report ---------------------------------------------------------------------------------------------------
 
 void print_analysis(const Options& o, const Results& r) {
-  std::string family = name_of(families, o.family);
+  std::string family = qz::name_of(families, o.family);
   std::replace(family.begin(), family.end(), '_', ' ');
   family[0] = static_cast<char>(std::toupper(family[0]));
   fmt::print("Network accuracy analysis for convolutional (CONV) and fully connected (FC) layers.\n");
   fmt::print("Baseline 32-bit float: {:.4f}\n", *r.baseline);
   for (std::size_t part = 0; part < std::size(part_names); ++part) {
-    const bool fixed = o.family == Family::power_of_two && part == 2;
+    const bool fixed = o.family == qz::TrimmingMode::integer_power_of_2_weights && part == 2;
     fmt::print("{} {}:\n", fixed ? "Dynamic fixed point" : family, part_names[part]);
     for (const auto& t : r.search.trials) {
       if (t.part == part) fmt::print("  {:>2}-bit:  {:.4f}\n", *t.assignment[part], t.score);
@@ -400,21 +335,21 @@ void print_report(const Options& o, const Results& r) {
   }
   if (!r.layers.empty()) {
     fmt::print("\nThe net with {}, fine-tuned:\n", to_string(r.condensed.front().widths));
-    print_layers(r.layers);
+    qz::print_layers(r.layers);
   }
   fmt::print("time {:.1f} s   seed {}   threads {}   ranges {}\n", r.seconds, o.seed, o.threads,
-             name_of(range_rules, o.rule));
+             qz::name_of(qz::range_rules, o.ranges));
 }
 
 json to_json(const Options& o, const Results& r, bool complete) {
   const auto bits = [](std::optional<int> width) { return width ? json(*width) : json(nullptr); };
-  const auto widths = [&](const Widths& w) {
+  const auto widths = [&](const qz::Widths& w) {
     return json{{"conv_weights", bits(w.conv)}, {"fc_weights", bits(w.fc)}, {"activations", bits(w.activations)}};
   };
   const auto number = [](std::optional<double> x) { return x ? json(*x) : json(nullptr); };
   json out{{"complete", complete},
-           {"format", name_of(families, o.family)},
-           {"ranges", name_of(range_rules, o.rule)},
+           {"format", qz::name_of(families, o.family)},
+           {"ranges", qz::name_of(qz::range_rules, o.ranges)},
            {"margin", o.margin},
            {"seed", o.seed},
            {"threads", o.threads},
@@ -446,7 +381,7 @@ json to_json(const Options& o, const Results& r, bool complete) {
     out["quantized"] = out["nets"][0]["quantized"];
     out["finetuned"] = out["nets"][0]["finetuned"];
   }
-  for (const LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
+  for (const qz::LayerRow& l : r.layers) out["layers"].push_back(json(to_json(l)));
   return out;
 }
 
@@ -457,8 +392,8 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--format", o.family, "dynamic_fixed_point, minifloat or power_of_two (weights)")
       ->transform(CLI::CheckedTransformer(families).description(""));
-  app.add_option("--ranges", o.rule, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
-      ->transform(CLI::CheckedTransformer(range_rules).description(""));
+  app.add_option("--ranges", o.ranges, "max_abs, percentile, min_mse or ristretto2016 (the original's rule)")
+      ->transform(CLI::CheckedTransformer(qz::range_rules).description(""));
   app.add_option("--margin", o.margin, "accuracy the search may lose, in percentage points")
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--bits", o.bits, "widths CONV,FC,ACTIVATIONS of a net to fine-tune; may be given several times");
@@ -486,7 +421,7 @@ std::optional<int> parse(int argc, char** argv, Options& o) {
 int main(int argc, char** argv) {
   Options options;
   if (const auto status = parse(argc, argv, options)) return *status;
-  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGINT, [](int) { qz::interrupted() = true; });
 
   try {
     ResultFile file(options.json_file);
@@ -495,7 +430,7 @@ int main(int argc, char** argv) {
     const auto start = std::chrono::steady_clock::now();
     try {
       run(options, results);
-    } catch (const Interrupted&) {
+    } catch (const qz::Interrupted&) {
       fmt::print(stderr, "\ninterrupted; what was found so far:\n");
       status = 130;
     } catch (const std::exception& e) {

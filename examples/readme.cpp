@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The program that README.md shows.
 #include <cstdio>
-#include <ristretto/quantize.hpp>
 #include <vector>
+
+#include <ristretto/quantize.hpp>
 
 namespace rt = ristretto;
 

@@ -1,18 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Published nets with their weights beside what other engines compute, in the folder data/ of RISTRETTO_DATA.
-#include "catch.hpp"
-#include "checks.hpp"
-
-#include <build.hpp>
-#include <data.hpp>
-#include <files.hpp>
-#include <quantization.hpp>
-#include <source.hpp>
-#include <weights.hpp>
-#include <xz_file.hpp>
-
-#include <ristretto/span.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -25,8 +12,22 @@
 #include <utility>
 #include <vector>
 
+#include <ristretto/span.hpp>
+
+#include "caffe/build.hpp"
+#include "caffe/files.hpp"
+#include "caffe/pictures.hpp"
+#include "caffe/quantization.hpp"
+#include "caffe/weights.hpp"
+#include "catch.hpp"
+#include "checks.hpp"
+#include "pictures/data.hpp"
+#include "pictures/xz_file.hpp"
+
 namespace rt = ristretto;
 using namespace caffe_files;
+using namespace pictures;
+using namespace protobuf_files;
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -111,15 +112,15 @@ struct Agreement {
   int right = 0, equal = 0;  // pictures; equal: with the table's argmax
   double distance = 0;       // of the first 100
 };
-Agreement compare(Model& model, const cnn::Dataset& data, const cnn::Preprocessing& pixels,
+Agreement compare(Model& model, const Dataset& data, const Preprocessing& pixels,
                   const std::vector<std::vector<std::string>>& rows) {
   REQUIRE(rows.size() == 10000);
   Agreement found;
-  cnn::Batch batch;
+  Batch batch;
   std::vector<int> indices(100);
   for (std::size_t first = 0; first < 10000; first += 100) {
     for (std::size_t i = 0; i < 100; ++i) indices[i] = static_cast<int>(first + i);
-    cnn::fill(batch, data, indices, pixels);
+    fill(batch, data, indices, pixels);
     if (first == 0) found.distance = distance(model, batch.images, rows);
     found.equal += count_argmax(model, batch.images, first, rows);
     found.right += cnn::count_correct(model.net.output(model.logits), batch.labels);
@@ -167,8 +168,7 @@ TEST_CASE("all descriptions are built and solvers read") {
 TEST_CASE("LeNet scores MNIST as published") {
   const std::string data = checks::published("data");
   if (data.empty()) return;
-  const cnn::Dataset mnist =
-      cnn::read_idx(data + "mnist/t10k-images-idx3-ubyte.gz", data + "mnist/t10k-labels-idx1-ubyte.gz");
+  const Dataset mnist = read_idx(data + "mnist/t10k-images-idx3-ubyte.gz", data + "mnist/t10k-labels-idx1-ubyte.gz");
   struct Case {
     const char *weights, *reference;
     int right;
@@ -193,8 +193,8 @@ TEST_CASE("cifar10_full scores as published") {
   const std::string data = checks::published("data");
   if (data.empty()) return;
   const auto bytes = read_xz_file(data + "cifar10/test_batch.bin.xz");
-  cnn::Dataset cifar;
-  cnn::append_cifar10(cifar, bytes, "test_batch");
+  Dataset cifar;
+  append_cifar10(cifar, bytes, "test_batch");
   Model model = load(data + "cifar10_full/cifar10_full_train_test.prototxt",
                      data + "cifar10_full/cifar10_full_iter_70000.caffemodel", caffe::TEST, cnn::Shape{1, 3, 32, 32});
   CHECK(model.data.transform.mean_file() == "examples/cifar10/mean.binaryproto");
@@ -298,7 +298,7 @@ TEST_CASE("SqueezeNet decides as the reference on 500 pictures") {
     const auto rows = table(data + c.reference);
     REQUIRE(rows.size() == 500);
     REQUIRE(source.size == 500);
-    cnn::Batch batch;
+    Batch batch;
     int equal = 0;
     for (int first = 0; first < pictures; first += 10) {
       source.read(first, 10, batch);
@@ -376,7 +376,7 @@ TEST_CASE("Ristretto's own nets name their formats") {
     }
     return to_text(quantized(net, formats, caffe::QuantizationParameter::DYNAMIC_FIXED_POINT));
   };
-  const auto text = [](const std::string& path) { return read_file(path, 1 << 20); };
+  const auto text = [](const std::string& path) { return protobuf_files::read_file(path, 1 << 20); };
   CHECK(rewritten(golden) == text(data + "lenet/ristretto_golden/lenet_quantized_dynamic_fixed_point.prototxt"));
 
   const std::string demo = data + "ristretto-demo/quantized.prototxt";

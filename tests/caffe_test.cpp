@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Caffe's files and the nets that are built from them: small ones of our own.
-#include "catch.hpp"
-
-#include <build.hpp>
-#include <files.hpp>
-#include <quantization.hpp>
-#include <weights.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
+#include "caffe/build.hpp"
+#include "caffe/files.hpp"
+#include "caffe/quantization.hpp"
+#include "caffe/weights.hpp"
+#include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
 
 namespace rt = ristretto;
 using namespace caffe_files;
+using namespace protobuf_files;
 using checks::contains;
 
 namespace {

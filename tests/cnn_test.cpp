@@ -8,18 +8,19 @@
 #include <fstream>
 #include <functional>
 #include <random>
-#include <ristretto/span.hpp>
 #include <string>
 #include <vector>
 
+#include <ristretto/span.hpp>
+
 #include "catch.hpp"
 #include "checks.hpp"
-#include "layers.hpp"
-#include "moments.hpp"
-#include "net.hpp"
-#include "parallel.hpp"
-#include "parameter_file.hpp"
-#include "solver.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/moments.hpp"
+#include "cnn/net.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/parameter_file.hpp"
+#include "cnn/solver.hpp"
 
 using namespace cnn;
 using checks::contains;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Readers of labelled images, batches made of them, and the progress line.
-#include "data.hpp"
+#include "pictures/data.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -11,10 +11,11 @@
 
 #include "catch.hpp"
 #include "checks.hpp"
+#include "cnn/progress.hpp"
 #include "folder.hpp"
-#include "progress.hpp"
 
 using namespace cnn;
+using namespace pictures;
 using checks::contains;
 using checks::Folder;
 

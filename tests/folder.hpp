@@ -2,14 +2,14 @@
 // A folder for the files of a test.
 #pragma once
 
-#include <zlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+
+#include <zlib.h>
 
 namespace checks {
 

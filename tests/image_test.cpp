@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // JPEG and PNG files: pixels, resizing, and damaged files.
-#include "image.hpp"
+#include "pictures/image.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "folder.hpp"
 #include "sample_files.hpp"
 
-using namespace caffe_files;
+using namespace pictures;
 using checks::contains;
 
 namespace {

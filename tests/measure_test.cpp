@@ -117,6 +117,28 @@ TEST_CASE("sizes that differ are refused") {
   CHECK(message == "ristretto::measure: the tensor has 3 elements and its trimmed copy 2; give them equal sizes");
 }
 
+TEST_CASE("a difference of two scores of the same items knows how sure it is") {
+  // Of ten pictures a gets three right that b does not, and b one.
+  const std::vector<bool> a{1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, b{1, 1, 1, 0, 0, 0, 1, 0, 0, 0};
+  const rt::PairedDifference found = rt::paired_difference(a, b);
+  CHECK(found.value == Approx(0.2));
+  CHECK(found.standard_error == Approx(std::sqrt((0.4 - 0.04) / 10)));
+  CHECK(rt::paired_difference(b, a).value == -found.value);
+  CHECK(rt::paired_difference(b, a).standard_error == found.standard_error);
+  CHECK(rt::paired_difference(a, a).standard_error == 0);
+
+  const std::vector<double> x{1, 2, 3}, y{0.5, 2, 1};  // differences 0.5, 0, 2
+  CHECK(rt::paired_difference(x, y).value == Approx(2.5 / 3));
+  CHECK(rt::paired_difference(x, y).standard_error == Approx(std::sqrt((4.25 / 3 - 6.25 / 9) / 3)));
+  const std::vector<float> seventh(7, 1.1f), none(7);  // no variance, as doubles are rounded
+  CHECK(rt::paired_difference(seventh, none).standard_error < 1e-7);
+  const std::vector<bool> empty;
+  CHECK(rt::paired_difference(empty, empty).value == 0);
+  CHECK(rt::paired_difference(empty, empty).standard_error == 0);
+  CHECK(checks::message_of<std::invalid_argument>([&] { rt::paired_difference(a, empty); }) ==
+        "ristretto::paired_difference: there are 10 scores and 0; give it two for each item");
+}
+
 TEST_CASE("two tensors are measured without a format as well") {
   const rt::Measurement m = rt::measure(std::vector<float>{3, 4}, std::vector<float>{3, 4.5f});
   CHECK(m.count == 2);

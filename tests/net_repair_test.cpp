@@ -10,15 +10,15 @@
 #include <utility>
 #include <vector>
 
-#include "candidates.hpp"
 #include "catch.hpp"
 #include "checks.hpp"
+#include "cnn/parallel.hpp"
 #include "folder.hpp"
-#include "formats.hpp"
-#include "journal.hpp"
-#include "parallel.hpp"
-#include "pictures.hpp"
-#include "repair.hpp"
+#include "quantizer/candidates.hpp"
+#include "quantizer/journal.hpp"
+#include "quantizer/layer_formats.hpp"
+#include "quantizer/net_repair.hpp"
+#include "quantizer/walk.hpp"
 
 using checks::contains;
 using namespace cnn;
@@ -58,21 +58,15 @@ Net small_net() {
 }
 
 /// Pictures without files.
-caffe_files::Source made_pictures() {
-  Dataset data{.shape = image.with_batch(30), .pixels = {}, .labels = std::vector<int>(30)};
+pictures::Source made_pictures() {
+  pictures::Dataset data{.shape = image.with_batch(30), .pixels = {}, .labels = std::vector<int>(30)};
   checks::Patterns patterns;
   std::uint32_t value = 0;
   for (Index i = 0; i < data.shape.size(); ++i) {
     value = (3 * value + (patterns.next() >> 24)) / 4;  // neighbours are alike
     data.pixels.push_back(static_cast<std::uint8_t>(value));
   }
-  caffe_files::Source source;
-  source.name = "made";
-  source.how.transform.scale = 1.0f / 128;
-  source.size = 30;
-  source.stored = source.image = image;
-  source.pictures = std::move(data);
-  return source;
+  return source_of(std::move(data), "made", {.transform = {.scale = 1.0f / 128}});
 }
 
 void set_formats(Net& net, int bits) {
@@ -87,9 +81,9 @@ void set_formats(Net& net, int bits) {
 }
 
 /// The mean squared difference of the outputs of two nets.
-double distance(Net& a, Net& b, tool::Pictures& pictures) {
+double distance(Net& a, Net& b, quantizer::Batches& pictures) {
   double sum = 0;
-  for (std::size_t i = 0; i < pictures.batches(); ++i) {
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Tensor x = a.forward(pictures.batch(i).images);
     const Tensor& y = b.forward(pictures.batch(i).images);
     for (Index k = 0; k < x.size(); ++k) sum += std::pow(static_cast<double>(x[k]) - static_cast<double>(y[k]), 2);
@@ -97,7 +91,7 @@ double distance(Net& a, Net& b, tool::Pictures& pictures) {
   return sum;
 }
 
-bool same(const std::vector<tool::LayerState>& a, const std::vector<tool::LayerState>& b) {
+bool same(const std::vector<quantizer::LayerState>& a, const std::vector<quantizer::LayerState>& b) {
   const auto bits = [](const Tensor& x, const Tensor& y) {
     return x.shape() == y.shape() && std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.size()) * 4) == 0;
   };
@@ -110,13 +104,13 @@ bool same(const std::vector<tool::LayerState>& a, const std::vector<tool::LayerS
 
 TEST_CASE("equalizing leaves what a net computes in float") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
+  quantizer::Batches pictures(source, {.count = 30, .batch_size = 8});
   for (const bool per_channel : {false, true}) {
     Net net = small_net(), before = net;
-    CHECK(tool::equalize(net, per_channel, {}) == 2);  // conv1 and squeeze; nothing behind groups and transposes
-    CHECK(distance(net, before, pictures) == 0);       // powers of two: the bits
+    CHECK(quantizer::equalize(net, per_channel, {}) == 2);  // conv1 and squeeze; nothing behind groups and transposes
+    CHECK(distance(net, before, pictures) == 0);            // powers of two: the bits
     bool changed = false;
-    const auto a = tool::states_of(net), b = tool::states_of(before);
+    const auto a = quantizer::states_of(net), b = quantizer::states_of(before);
     for (std::size_t i = 0; i < a.size(); ++i) changed |= !same({a[i]}, {b[i]});
     CHECK(changed);
   }
@@ -124,7 +118,7 @@ TEST_CASE("equalizing leaves what a net computes in float") {
 
 TEST_CASE("equalizing knows a layer that is joined twice, and leaves what is kept") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 10, .batch_size = 8});
+  quantizer::Batches pictures(source, {.count = 10, .batch_size = 8});
   Net net(image);
   net.add("conv1", Convolution{.filters = 4, .kernel = {3, 3}});
   net.add("other", Convolution{.filters = 3, .kernel = {3, 3}}, {"data"});
@@ -136,11 +130,11 @@ TEST_CASE("equalizing knows a layer that is joined twice, and leaves what is kep
   for (const bool per_channel : {false, true}) {
     const auto conv1_of = [](Net& n) { return n.layer<Convolution>("conv1").weight.value().values(); };
     Net equalized = net, left = net;
-    CHECK(tool::equalize(equalized, per_channel, {}) > 0);
+    CHECK(quantizer::equalize(equalized, per_channel, {}) > 0);
     CHECK(distance(equalized, net, pictures) == 0);
     CHECK(!std::ranges::equal(conv1_of(equalized), conv1_of(net)));
     const std::vector<std::string> kept{"conv1"};
-    tool::equalize(left, per_channel, kept);
+    quantizer::equalize(left, per_channel, kept);
     CHECK(std::ranges::equal(conv1_of(left), conv1_of(net)));
   }
 }
@@ -152,7 +146,7 @@ TEST_CASE("the relu behind a layer may come after max pooling, and nothing else 
     if (!std::holds_alternative<Relu>(between)) net.add("between", std::move(between));
     net.add("relu", Relu{});
     if (has_other_reader) net.add("other", Convolution{.filters = 4, .kernel = {3, 3}}, {"conv"});
-    return tool::relu_behind(net, conv) != nullptr;
+    return quantizer::relu_behind(net, conv) != nullptr;
   };
   CHECK(found(Relu{}, false));
   CHECK(found(Pooling{}, false));
@@ -164,19 +158,19 @@ TEST_CASE("the relu behind a layer may come after max pooling, and nothing else 
 
 TEST_CASE("what a relu drops counts where an accuracy reads it") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 8, .batch_size = 8});
-  caffe_files::Model model{.net = small_net(), .logits = "ip"};
-  CHECK(tool::observe(model, pictures, {}, "").front().ranges.output.min() == 0);
+  quantizer::Batches pictures(source, {.count = 8, .batch_size = 8});
+  cnn::Model model{.net = small_net(), .logits = "ip"};
+  CHECK(quantizer::observe(model, pictures, {}, "").front().ranges.output.min() == 0);
   model.accuracies.push_back({.name = "beside", .input = "conv1"});
-  CHECK(tool::observe(model, pictures, {}, "").front().ranges.output.min() < 0);
+  CHECK(quantizer::observe(model, pictures, {}, "").front().ranges.output.min() < 0);
 }
 
 TEST_CASE("scores get the format that leaves their softmax nearest") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
-  caffe_files::Model model{.net = small_net(), .logits = "ip"};
+  quantizer::Batches pictures(source, {.count = 30, .batch_size = 8});
+  cnn::Model model{.net = small_net(), .logits = "ip"};
   for (float& w : model.net.layer<InnerProduct>("ip").weight.edit().values()) w *= 20;  // sure of some pictures
-  const auto layers = tool::observe(model, pictures, {}, "");
+  const auto layers = quantizer::observe(model, pictures, {}, "");
   REQUIRE(layers.size() == 7);
   for (const auto& layer : layers) CHECK(layer.scores.empty() == (layer.name != "ip"));
 
@@ -192,29 +186,29 @@ TEST_CASE("scores get the format that leaves their softmax nearest") {
     return sum;
   };
   for (const int bits : {2, 3, 4, 8}) {
-    const tool::LayerWidths widths{.activations = bits};
-    const auto best = *tool::formats_for(layers, layers.size() - 1, {}, widths).output;
-    const auto least_squares = *tool::formats_for(without, layers.size() - 1, {}, widths).output;
+    const quantizer::LayerWidths widths{.activations = bits};
+    const auto best = *quantizer::formats_for(layers, layers.size() - 1, {}, widths).output;
+    const auto least_squares = *quantizer::formats_for(without, layers.size() - 1, {}, widths).output;
     CAPTURE(bits, to_string(best), to_string(least_squares));
     CHECK(divergence(best) <= divergence(least_squares));
     if (bits == 2) CHECK(divergence(best) < 0.9 * divergence(least_squares));
     for (const int shift : {-1, 1}) CHECK(divergence(best) <= divergence(best.scaled(shift)));
-    const auto with_sign = *tool::formats_for(layers, layers.size() - 1, {.is_unsigned = false}, widths).output;
+    const auto with_sign = *quantizer::formats_for(layers, layers.size() - 1, {.is_unsigned = false}, widths).output;
     CHECK(with_sign.lowest() < 0);
   }
   for (const auto rule : {rt::RangeRule::ristretto2016, rt::RangeRule::max_abs}) {
-    CHECK(tool::observe(model, pictures, {.ranges = rule}, "").back().scores.empty());
+    CHECK(quantizer::observe(model, pictures, {.ranges = rule}, "").back().scores.empty());
   }
 }
 
 TEST_CASE("repairs bring a trimmed net closer to the one in float, each of them") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 30, .batch_size = 8});
+  quantizer::Batches pictures(source, {.count = 30, .batch_size = 8});
   Net reference = small_net();
-  const auto repaired = [&](const tool::Repair& how) {
+  const auto repaired = [&](const quantizer::Repair& how) {
     Net net = reference;
     set_formats(net, 3);
-    tool::repair(net, reference, pictures, how, "");
+    quantizer::repair(net, reference, pictures, how, "");
     return net;
   };
   Net plain = repaired({}), biased = repaired({.bias = true}), compensated = repaired({.compensate = true}),
@@ -239,14 +233,14 @@ TEST_CASE("repairs bring a trimmed net closer to the one in float, each of them"
 
 TEST_CASE("repairs have the same bits for any number of threads and memory") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 12, .batch_size = 8});
+  quantizer::Batches pictures(source, {.count = 12, .batch_size = 8});
   const int all = workers();
   const auto repaired = [&](int threads) {
     set_workers(threads);
     Net reference = small_net(), net = reference;
     set_formats(net, 3);
-    tool::repair(net, reference, pictures, {.compensate = true, .bias = true}, "");
-    return tool::states_of(net);
+    quantizer::repair(net, reference, pictures, {.compensate = true, .bias = true}, "");
+    return quantizer::states_of(net);
   };
   const auto one = repaired(1), two = repaired(2);
   CHECK(same(one, two));
@@ -254,9 +248,9 @@ TEST_CASE("repairs have the same bits for any number of threads and memory") {
   set_workers(all);
 
   Net net = small_net(), other = net;
-  tool::Walk kept(net, pictures), computed(other, pictures, 0);
+  quantizer::Walk kept(net, pictures), computed(other, pictures, 0);
   for (const int position : {0, 3, 5, 7, 10, 13}) {
-    for (std::size_t b = 0; b < pictures.batches(); ++b) {
+    for (std::size_t b = 0; b < pictures.size(); ++b) {
       const Tensor x = kept.input(position, b);
       CHECK(std::ranges::equal(x.values(), computed.input(position, b).values()));
     }
@@ -265,13 +259,13 @@ TEST_CASE("repairs have the same bits for any number of threads and memory") {
 
 TEST_CASE("layers that are repaired alone are those of a net whose other layers stay in float") {
   auto source = made_pictures();
-  tool::Pictures pictures(source, {.count = 12, .batch_size = 8});
+  quantizer::Batches pictures(source, {.count = 12, .batch_size = 8});
   Net reference = small_net(), trimmed = reference;
   set_formats(trimmed, 3);
-  std::vector<std::vector<tool::LayerState>> all;
-  for (const tool::LayerState& state : tool::states_of(trimmed)) all.push_back({state});
-  const tool::Repair how{.compensate = true, .bias = true, .retarget = false};
-  tool::repair_alone(reference, pictures, how, all, "");
+  std::vector<std::vector<quantizer::LayerState>> all;
+  for (const quantizer::LayerState& state : quantizer::states_of(trimmed)) all.push_back({state});
+  const quantizer::Repair how{.compensate = true, .bias = true, .retarget = false};
+  quantizer::repair_alone(reference, pictures, how, all, "");
 
   std::size_t i = 0;
   reference.each_trimmed([&](Node& node, auto& layer) {
@@ -279,9 +273,9 @@ TEST_CASE("layers that are repaired alone are those of a net whose other layers 
     Net net = reference;
     net.layer<L>(node.name).formats = trimmed.layer<L>(node.name).formats;
     net.layer<L>(node.name).formats.input.reset();
-    tool::Repair only = how;
-    tool::repair(net, reference, pictures, only, "");
-    const auto expected = tool::states_of(net)[i];
+    quantizer::Repair only = how;
+    quantizer::repair(net, reference, pictures, only, "");
+    const auto expected = quantizer::states_of(net)[i];
     INFO(node.name);
     CHECK(std::ranges::equal(all[i][0].values->weight.values(), expected.values->weight.values()));
     CHECK(all[i][0].formats.weight_shifts == expected.formats.weight_shifts);
@@ -291,13 +285,13 @@ TEST_CASE("layers that are repaired alone are those of a net whose other layers 
 
 TEST_CASE("what a concat joins has one range") {
   Net net = small_net();
-  std::vector<tool::LayerStatistics> layers;
+  std::vector<quantizer::LayerStatistics> layers;
   net.each_trimmed([&](Node& node, auto&) {
     layers.push_back({.name = node.name, .position = static_cast<int>(&node - net.nodes().data())});
     layers.back().ranges.output.observe(std::vector<float>{0, static_cast<float>(layers.size())});
   });
-  tool::share_ranges_of_concats(net, layers);
-  for (const tool::LayerStatistics& l : layers) {
+  quantizer::share_ranges_of_concats(net, layers);
+  for (const quantizer::LayerStatistics& l : layers) {
     const bool joined = l.name == "left" || l.name == "right";
     CHECK(l.ranges.output.max() == (joined ? 4 : static_cast<float>(&l - layers.data() + 1)));
     CHECK(l.ranges.output.count() == (joined ? 4 : 2));
@@ -307,9 +301,9 @@ TEST_CASE("what a concat joins has one range") {
 TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   const checks::Folder folder;
   const std::string path = folder / "journal";
-  const tool::Hits a{{true, false, true}, 0.25}, b{{false, false, true}, 1.0 / 3};
+  const quantizer::Hits a{{true, false, true}, 0.25}, b{{false, false, true}, 1.0 / 3};
   {
-    tool::Journal journal(path, "a search", 3);
+    quantizer::Journal journal(path, "a search", 3);
     CHECK(journal.find("8/8 8/8") == nullptr);
     CHECK(journal.add("8/8 8/8", a)->right == a.right);
     journal.add("4/8 8/8", b);
@@ -318,7 +312,7 @@ TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   }
   const std::string whole = checks::bytes_of(path);
   {
-    tool::Journal journal(path, "a search", 3);
+    quantizer::Journal journal(path, "a search", 3);
     REQUIRE(journal.find("4/8 8/8") != nullptr);
     CHECK(journal.find("4/8 8/8")->right == b.right);
     CHECK(journal.find("4/8 8/8")->divergence == b.divergence);  // the bits
@@ -327,14 +321,14 @@ TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   CHECK(checks::bytes_of(path) == whole);
   for (std::size_t size = 0; size < whole.size(); ++size) {  // cut anywhere
     folder.write("cut", whole.substr(0, size));
-    tool::Journal journal(folder / "cut", "a search", 3);
+    quantizer::Journal journal(folder / "cut", "a search", 3);
     if (!journal.find("8/8 8/8")) journal.add("8/8 8/8", a);
     if (!journal.find("4/8 8/8")) journal.add("4/8 8/8", b);
     CHECK(checks::bytes_of(folder / "cut") == whole);
   }
   const auto message = [&](const std::string& bytes) {
     folder.write("bad", bytes);
-    return checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "bad", "a search", 3); });
+    return checks::message_of<std::runtime_error>([&] { quantizer::Journal(folder / "bad", "a search", 3); });
   };
   CHECK(contains(message("another search\n"), "of another search"));
   CHECK(contains(message("a search\nnonsense\n"), "line 2"));
@@ -343,9 +337,9 @@ TEST_CASE("a journal goes on after its last whole line, and is of one search") {
   CHECK(contains(message("a search\n0.5\t1011\tkey\n"), "with 3 pictures"));
   CHECK(contains(message("a note"), "of another search"));
   CHECK(checks::bytes_of(folder / "bad") == "a note");
-  CHECK(contains(checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "", "a search", 3); }),
+  CHECK(contains(checks::message_of<std::runtime_error>([&] { quantizer::Journal(folder / "", "a search", 3); }),
                  "is a folder"));
-  CHECK(contains(checks::message_of<std::runtime_error>([&] { tool::Journal(folder / "no/such", "a search", 3); }),
+  CHECK(contains(checks::message_of<std::runtime_error>([&] { quantizer::Journal(folder / "no/such", "a search", 3); }),
                  "cannot be written"));
-  tool::Journal("", "nothing", 3).add("key", a);
+  quantizer::Journal("", "nothing", 3).add("key", a);
 }

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Nets of plain layers, as the tool writes them, in OpenCV's dnn module: it reads the files and computes the same.
-#include <build.hpp>
-#include <files.hpp>
-#include <weights.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -11,8 +7,12 @@
 
 #include <google/protobuf/text_format.h>
 #include <opencv2/dnn.hpp>
+
 #include <ristretto/random.hpp>
 
+#include "caffe/build.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
 #include "catch.hpp"
 #include "folder.hpp"
 
@@ -49,8 +49,8 @@ TEST_CASE("OpenCV reads the files that are written and computes the same") {
   caffe_files::Model model = caffe_files::build(net, caffe::TEST);
   caffe_files::fill(model, 1);
   const checks::Folder folder;
-  caffe_files::write_text(model.description, folder / "net.prototxt");
-  caffe_files::write_binary(caffe_files::save_weights(model), folder / "net.caffemodel");
+  protobuf_files::write_text(model.description, folder / "net.prototxt");
+  protobuf_files::write_binary(caffe_files::save_weights(model), folder / "net.caffemodel");
 
   const cnn::Shape shape{2, 3, 23, 21};
   cnn::Tensor in(shape);

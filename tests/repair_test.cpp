@@ -126,6 +126,19 @@ TEST_CASE("equalized channels are read by weights of one size, or made and read 
       "6 channels made and 2 read"));
 }
 
+TEST_CASE("exponents and their mean are rounded to the nearest whole numbers") {
+  const auto exponents = [](const std::vector<float>& read) { return rt::equalizing_exponents(read); };
+  CHECK(exponents({1, 2, 4}) == std::vector<int>{-1, 0, 1});
+  CHECK(exponents({1, 2, 2}) == std::vector<int>{-1, 0, 0});             // the mean is 2/3
+  CHECK(exponents({1, 4, 4, 0.25f}) == std::vector<int>{-1, 1, 1, -3});  // 1/2
+  CHECK(exponents({1, 0.5f, 0.5f}) == std::vector<int>{1, 0, 0});        // -2/3
+  CHECK(exponents({1, 2, 1}) == std::vector<int>{0, 1, 0});              // 1/3
+  CHECK(exponents({1, 1.5f, 1}) == std::vector<int>{0, 1, 0});           // 0.2, less than it takes for 0.58 to be 0
+  CHECK(exponents({1, 1.4f, 0.7f}) == std::vector<int>{0, 0, -1});       // 0.49 is 0, -0.51 is -1
+  const std::vector<float> read{1, 1, 1, 1}, made{2.5f, 1.5f, 0.6f, 0.4f};
+  CHECK(rt::equalizing_exponents(read, made) == std::vector<int>{-1, 0, 0, 1});  // halves of -1.3, -0.58, 0.74, 1.3
+}
+
 TEST_CASE("scaled rows and columns leave what two layers compute") {
   constexpr int channels = 5, kernel = 9;
   const auto numbers = around(0, 11, 4000);

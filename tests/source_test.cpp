@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Sources of labelled pictures, the transforms, and bad files of every kind.
-#include "source.hpp"
-
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -11,14 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "caffe/pictures.hpp"
 #include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
-#include "lmdb_file.hpp"
+#include "pictures/lmdb_file.hpp"
+#include "pictures/xz_file.hpp"
 #include "sample_files.hpp"
-#include "xz_file.hpp"
 
 using namespace caffe_files;
+using namespace pictures;
 using checks::contains;
 using checks::Folder;
 using cnn::Shape;
@@ -40,7 +40,7 @@ std::string open_message(const std::string& spec, const SourceOptions& how = {})
 std::string read_message(const std::string& spec, const SourceOptions& how = {}) {
   return message_of([&] {
     Source source = open_source(spec, how);
-    cnn::Batch batch;
+    pictures::Batch batch;
     for (std::int64_t i = 0; i < source.size; ++i) source.read(i, 1, batch);
   });
 }
@@ -76,7 +76,7 @@ TEST_CASE("IDX folders, plain and gzipped, of training and of test images") {
   CHECK(test.size == 2);
   CHECK(training.size == 3);
   CHECK(test.image == Shape{1, 1, 2, 3});
-  cnn::Batch batch;
+  pictures::Batch batch;
   test.read(1, 2, batch);  // the second image and, from the next epoch, the first
   CHECK(batch.images.shape() == Shape{2, 1, 2, 3});
   CHECK(batch.labels == std::vector{1, 0});
@@ -95,7 +95,7 @@ TEST_CASE("CIFAR-10 folders, plain, gzipped and packed by xz") {
   CHECK(training.size == 4);
   CHECK(test.size == 1);
   CHECK(training.image == Shape{1, 3, 32, 32});
-  cnn::Batch batch;
+  pictures::Batch batch;
   training.read(0, 4, batch);
   CHECK(batch.labels == std::vector{3, 4, 5, 6});
   CHECK(batch.images.image(3)[0] == 7);  // 1 + label
@@ -112,7 +112,7 @@ TEST_CASE("lists of pictures") {
   Source source = open_source("images:" + list);
   CHECK(source.size == 3);
   CHECK(source.image == Shape{1, 3, 6, 8});
-  cnn::Batch batch;
+  pictures::Batch batch;
   source.read(0, 3, batch);
   CHECK(batch.labels == std::vector{3, 14, 7});
   CHECK(batch.images[0] == pattern(2, 0, 0));  // B comes first
@@ -142,7 +142,7 @@ TEST_CASE("databases of raw, encoded and float records, in the order of the keys
     Source source = open_source("lmdb:" + path);
     CHECK(source.size == 5);
     CHECK(source.image == Shape{1, 3, 6, 8});
-    cnn::Batch batch;
+    pictures::Batch batch;
     source.read(0, 5, batch);
     CHECK(batch.labels == std::vector{0, 1, 2, 11, 12});
     CHECK(batch.images.image(2)[0] == 2);
@@ -158,7 +158,7 @@ TEST_CASE("a database of many records, with values in pages of their own") {
   samples::lmdb(folder.path.string(), datums(700, 3, 9, 11 * 16));
   Source source = open_source("lmdb:" + folder.path.string());
   CHECK(source.size == 700);
-  cnn::Batch batch;
+  pictures::Batch batch;
   source.read(690, 10, batch);
   CHECK(batch.labels.front() == 690);
   CHECK(batch.images[1] == (5 + 690) % 256);
@@ -194,7 +194,7 @@ TEST_CASE("transforms are those of plain loops") {
       Source source = open_source(database.spec, how);
       const int h = crop == 0 ? H : crop, w = crop == 0 ? W : crop;
       REQUIRE(source.image == Shape{1, 3, h, w});
-      cnn::Batch batch;
+      pictures::Batch batch;
       source.read(2, 3, batch);
       int wrong = 0;
       for (int n = 0; n < 3; ++n) {
@@ -224,7 +224,7 @@ TEST_CASE("parts and mirroring in training: every place comes, and the mean goes
   Source source =
       open_source(database.spec, {.transform = {.mirror = true, .crop_size = 5, .mean = mean}, .training = true});
   std::map<std::tuple<int, int, bool>, int> places;
-  cnn::Batch batch;
+  pictures::Batch batch;
   source.read(0, 800, batch);
   for (int n = 0; n < 800; ++n) {
     int matches = 0;
@@ -252,7 +252,7 @@ TEST_CASE("what a number looks like is a function of it and the seed") {
   const Database database;
   const SourceOptions how{.transform = {.mirror = true, .crop_size = 4}, .training = true, .shuffle = true, .seed = 5};
   Source one = open_source(database.spec, how), other = open_source(database.spec, how);
-  cnn::Batch whole, part;
+  pictures::Batch whole, part;
   one.read(0, 40, whole);
   for (const int first : {33, 0, 7, 14, 26}) {  // in any order, across epochs
     other.read(first, 7, part);
@@ -280,7 +280,7 @@ TEST_CASE("pictures that are kept look like those that are not") {
   std::vector<std::string> records = datums(4, 3, 6, 8);
   records.push_back(samples::datum(4, 3, 9, 9));
   samples::lmdb(folder.path.string(), records);
-  cnn::Batch expected, batch;
+  pictures::Batch expected, batch;
   for (const std::size_t bytes : {0u, 700u, 800u, 1u << 20}) {  // none; none; all but the last; all
     Source source = open_source("lmdb:" + folder.path.string(),
                                 {.transform = {.mirror = true, .crop_size = 4}, .training = true, .keep_bytes = bytes});
@@ -393,7 +393,7 @@ TEST_CASE("specs and options that do not fit are refused with the remedy") {
                  "give one"));
   CHECK(contains(complaint(database.spec, {.new_height = 3}), "give both"));
   Source source = open_source(database.spec);
-  cnn::Batch batch;
+  pictures::Batch batch;
   CHECK_THROWS_AS(source.read(0, 0, batch), std::invalid_argument);
   CHECK_THROWS_AS(source.read(-1, 1, batch), std::invalid_argument);
   CHECK_THROWS_AS(source.read(0, 0x7FFFFFFF, batch), std::invalid_argument);
@@ -476,7 +476,7 @@ TEST_CASE("pictures of several sizes need a crop that fits them all") {
                                          samples::datum(2, 3, 4, 9), samples::datum(3, 1, 6, 8)};
   samples::lmdb(folder.path.string(), records);
   Source source = open_source("lmdb:" + folder.path.string(), {.transform = {.crop_size = 4}});
-  cnn::Batch batch;
+  pictures::Batch batch;
   source.read(0, 3, batch);
   CHECK(batch.images.image(1)[0] == 1);
   CHECK(batch.images.image(2)[0] == pattern(0, 0, 2) + 2);
@@ -526,7 +526,7 @@ TEST_CASE("the first of several errors is told, whatever the order of the thread
   for (const std::size_t i : {5u, 6u, 11u, 19u}) records[i] = "broken";
   samples::lmdb(folder.path.string(), records);
   Source source = open_source("lmdb:" + folder.path.string());
-  cnn::Batch batch;
+  pictures::Batch batch;
   for (int trial = 0; trial < 20; ++trial) {
     CHECK(contains(message_of([&] { source.read(0, 20, batch); }), "record 5, key"));
   }
@@ -541,7 +541,7 @@ TEST_CASE("damaged databases are refused or read, and nothing else") {
   samples::lmdb(folder.path.string(), records);
   const std::string file = folder / "data.mdb", spec = "lmdb:" + file;
   std::string whole;
-  for (const std::uint8_t byte : cnn::read_file(file)) whole.push_back(static_cast<char>(byte));
+  for (const std::uint8_t byte : pictures::read_file(file)) whole.push_back(static_cast<char>(byte));
   REQUIRE(open_message(spec) == "nothing thrown");
 
   for (std::size_t size = 0; size < whole.size() - 4096; size += 1000) {  // the last page is not full
@@ -582,7 +582,7 @@ TEST_CASE("MNIST and CIFAR-10 in full") {
     CHECK(mnist.image == Shape{1, 1, 28, 28});
     Source cifar = open_source("cifar10:" + data + "cifar10", {.training = training});
     CHECK(cifar.size == (training ? 20000 : 10000));
-    cnn::Batch batch;
+    pictures::Batch batch;
     std::vector<int> count(10);
     for (std::int64_t first = 0; first < cifar.size; first += 1000) {
       cifar.read(first, 1000, batch);
@@ -593,7 +593,7 @@ TEST_CASE("MNIST and CIFAR-10 in full") {
   const cnn::Tensor mean = read_mean(data + "cifar10_full/mean.binaryproto");
   CHECK(mean.shape() == Shape{1, 3, 32, 32});
   Source centred = open_source("cifar10:" + data + "cifar10", {.transform = {.mean = mean}});
-  cnn::Batch batch;
+  pictures::Batch batch;
   centred.read(0, 10000, batch);
   double sum = 0;
   for (const float x : batch.images.values()) sum += x;
@@ -607,7 +607,7 @@ TEST_CASE("decoded and cropped photographs equal the reference inputs") {
       read_xz_file(data + "squeezenet/reference_inputs_20x3x227x227_bgr_u8.bin.xz");
   Source source = open_source("images:" + data + "imagenet1k-sample/dev/labels.txt", {.transform = {.crop_size = 227}});
   CHECK(source.size == 500);
-  cnn::Batch batch;
+  pictures::Batch batch;
   source.read(0, 20, batch);
   REQUIRE(reference.size() == static_cast<std::size_t>(batch.images.size()));
   int different = 0;
@@ -623,7 +623,7 @@ TEST_CASE("every photograph of the samples can be read") {
   for (const std::string set : {"imagenet1k-sample", "imagenet-val-sample"}) {
     Source source = open_source("images:" + data + set + "/dev/labels.txt", {.transform = {.crop_size = 227}});
     CHECK(source.size == 500);
-    cnn::Batch batch;
+    pictures::Batch batch;
     for (std::int64_t first = 0; first < source.size; first += 50) source.read(first, 50, batch);
     CHECK(batch.labels.back() >= 0);
   }

@@ -581,8 +581,16 @@ TEST_CASE("min_max and max_abs give what they give on the host", "[short]") {
 TEST_CASE("observe gives the Range of the host", "[short]") {
   if (skipped()) return;
   const auto same = [](const rt::Range& a, const rt::Range& b) {
-    return std::ranges::equal(a.histogram(), b.histogram()) && a.min() == b.min() && a.max() == b.max();
+    return std::ranges::equal(a.histogram(), b.histogram()) && a.min() == b.min() && a.max() == b.max() &&
+           a.digits() == b.digits();
   };
+  for (const float odd : {1.0f, -0x1.8p-3f, 0x1.0001p9f, 3 * checks::smallest_float, checks::inf, checks::quiet_nan}) {
+    const std::vector<float> few{0.5f, -6, 0, odd, 2};
+    rt::Range here, there;
+    here.observe(few);
+    rt::observe(thrust::device, on_device(few), there);
+    CHECK(same(here, there));
+  }
   const std::vector<float> x = observed();
   rt::Range expected;
   expected.observe(x);
@@ -604,7 +612,8 @@ TEST_CASE("observe gives the Range of the host", "[short]") {
   expected.observe(on_host(more));
   const auto counts = rt::detail::count_bins<rt::DefaultArch>(thrust::device, thrust::raw_pointer_cast(more.data()),
                                                               more.size(), /*piece=*/97);
-  range.add(std::span<const std::uint64_t, rt::Range::bins>(counts), rt::min_max(thrust::device, more));
+  range.add(std::span<const std::uint64_t, rt::Range::bins>(counts), rt::min_max(thrust::device, more),
+            expected.digits());
   CHECK(same(range, expected));
 }
 

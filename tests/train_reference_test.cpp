@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 // ristretto train on published nets, in the folder data/ of RISTRETTO_DATA: the original's example, and LeNet at the
 // widths of its guide.
-#include "catch.hpp"
-
-#include <files.hpp>
-#include <train.hpp>
-
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "caffe/files.hpp"
+#include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
+#include "tool/train.hpp"
 
 namespace {
 

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 // ristretto train: runs that are cut and go on, what it prints, refuses and keeps; published nets in the folder data/
 // of RISTRETTO_DATA.
-#include "catch.hpp"
-
-#include <files.hpp>
-#include <train.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -17,8 +12,11 @@
 #include <thread>
 #include <vector>
 
+#include "caffe/files.hpp"
+#include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
+#include "tool/train.hpp"
 
 namespace fs = std::filesystem;
 using checks::bytes_of;

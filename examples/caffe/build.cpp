@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Building nets: which layers, what they read, and how they are set.
-#include "build.hpp"
+#include "caffe/build.hpp"
 
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string_view>
 
-#include "check.hpp"
-#include "quantization.hpp"
+#include "caffe/quantization.hpp"
+#include "cnn/check.hpp"
 
 namespace caffe_files {
 namespace {
@@ -27,38 +28,7 @@ constexpr double most_parameters = 1 << 28;  // of the net
 constexpr std::uint32_t most_outputs = 1 << 24;
 constexpr std::uint32_t largest_region = 255;  // of an LRN
 
-constexpr std::array<std::string_view, 25> supported{"Accuracy",
-                                                     "BatchNorm",
-                                                     "Concat",
-                                                     "Convolution",
-                                                     "ConvolutionRistretto",
-                                                     "Data",
-                                                     "Deconvolution",
-                                                     "DeconvolutionRistretto",
-                                                     "Dropout",
-                                                     "Eltwise",
-                                                     "FcRistretto",
-                                                     "Flatten",
-                                                     "ImageData",
-                                                     "InnerProduct",
-                                                     "Input",
-                                                     "LRN",
-                                                     "LRNRistretto",
-                                                     "Pooling",
-                                                     "ReLU",
-                                                     "Scale",
-                                                     "Sigmoid",
-                                                     "Softmax",
-                                                     "SoftmaxWithLoss",
-                                                     "Split",
-                                                     "TanH"};
-
 std::string quote(const std::string& text) { return '"' + text + '"'; }
-
-[[noreturn]] void fail(const LayerParameter& layer, const std::string& problem, std::string_view remedy) {
-  check(false, layer.name(), problem, remedy);
-  throw std::logic_error("unreachable");
-}
 
 void require(bool condition, const LayerParameter& layer, const std::string& problem, std::string_view remedy) {
   check(condition, layer.name(), problem, remedy);
@@ -160,74 +130,6 @@ const LayerParameter& find_data(const NetParameter& net) {
   return *found;
 }
 
-// ---- What reads what ----
-
-constexpr int image_source = -1, label_source = -2;
-
-/// What each layer of a net reads: positions of layers, or one of the two above.
-struct Wiring {
-  std::vector<std::vector<int>> inputs{};
-  std::map<std::string, int> blobs{};  // what wrote each blob last
-};
-
-/// A layer that passes on what it gets.
-bool passes_on(const LayerParameter& layer, caffe::Phase phase) {
-  return layer.type() == "Split" || (layer.type() == "Dropout" && phase == caffe::TEST);
-}
-
-bool is_output(const LayerParameter& layer) { return layer.type() == "SoftmaxWithLoss" || layer.type() == "Accuracy"; }
-
-void check_tops(const LayerParameter& layer, std::size_t inputs) {
-  const auto expect = [&](bool good, const std::string& what) {
-    require(good, layer,
-            "a layer of type " + layer.type() + " with " + std::to_string(inputs) + " bottoms and " +
-                std::to_string(layer.top_size()) + " tops",
-            "give it " + what);
-  };
-  if (is_output(layer)) return expect(inputs == 2 && layer.top_size() <= 2, "two bottoms: scores and labels");
-  if (layer.type() == "Split") return expect(inputs == 1 && layer.top_size() > 0, "one bottom and one top or more");
-  if (layer.type() == "Concat" || layer.type() == "Eltwise") {
-    return expect(inputs > 0 && layer.top_size() == 1, "one bottom or more and one top");
-  }
-  expect(inputs == 1 && layer.top_size() == 1, "one of each");
-}
-
-Wiring wire(const NetParameter& net, caffe::Phase phase, const LayerParameter& data) {
-  Wiring w;
-  for (int i = 0; i < net.layer_size(); ++i) {
-    const LayerParameter& layer = net.layer(i);
-    std::vector<int>& inputs = w.inputs.emplace_back();
-    if (is_data(layer)) {
-      for (int top = 0; top < layer.top_size(); ++top) {
-        w.blobs[layer.top(top)] = &layer == &data && top == 0 ? image_source : label_source;
-      }
-      continue;
-    }
-    require(std::find(supported.begin(), supported.end(), layer.type()) != supported.end(), layer,
-            "type " + quote(layer.type()) + " is not supported", [] {
-              std::string list = "what is:";
-              for (const std::string_view type : supported) list.append(" ").append(type);
-              return list;
-            }());
-    for (const std::string& bottom : layer.bottom()) {
-      const auto at = w.blobs.find(bottom);
-      require(at != w.blobs.end(), layer, "nothing before it writes its bottom " + quote(bottom),
-              "name a top of an earlier layer");
-      inputs.push_back(at->second);
-    }
-    check_tops(layer, inputs.size());
-    for (std::size_t k = 0; k < inputs.size(); ++k) {
-      const bool labels = is_output(layer) && k == 1;
-      require((inputs[k] == label_source) == labels, layer,
-              quote(layer.bottom(static_cast<int>(k))) + (labels ? " holds no labels" : " holds labels"),
-              labels ? "name the second top of the layer with the data" : "name another blob");
-    }
-    if (is_output(layer)) continue;
-    for (const std::string& top : layer.top()) w.blobs[top] = passes_on(layer, phase) ? inputs[0] : i;
-  }
-  return w;
-}
-
 // ---- Settings of layers ----
 
 /// Two sizes from a repeated field, or from one for each direction.
@@ -302,17 +204,17 @@ cnn::Pooling pooling(const LayerParameter& layer) {
   return l;
 }
 
-cnn::Lrn lrn(const LayerParameter& layer, std::vector<std::string>& notes) {
+cnn::Layer lrn(const LayerParameter& layer, caffe::Phase, std::vector<std::string>& notes) {
   const caffe::LRNParameter& p = layer.lrn_param();
   const bool across = p.norm_region() == caffe::LRNParameter::ACROSS_CHANNELS;
   if (!across && p.k() != 1)
     notes.push_back(layer.name() + ": k is 1 within a channel, as in Caffe, whatever is given");
-  return {.size = size(layer, "local_size", p.local_size(), largest_region),
-          .alpha = p.alpha(),
-          .beta = p.beta(),
-          .k = across ? p.k() : 1,
-          .region = across ? cnn::Lrn::Region::across_channels : cnn::Lrn::Region::within_channel,
-          .formats = formats_of(layer)};
+  return cnn::Lrn{.size = size(layer, "local_size", p.local_size(), largest_region),
+                  .alpha = p.alpha(),
+                  .beta = p.beta(),
+                  .k = across ? p.k() : 1,
+                  .region = across ? cnn::Lrn::Region::across_channels : cnn::Lrn::Region::within_channel,
+                  .formats = formats_of(layer)};
 }
 
 cnn::Concat concat(const LayerParameter& layer) {
@@ -357,9 +259,18 @@ cnn::Scale scale(const LayerParameter& layer) {
   return {.has_bias = p.bias_term()};
 }
 
+cnn::Dropout dropout(const LayerParameter& layer) { return {.ratio = layer.dropout_param().dropout_ratio()}; }
+
+cnn::Relu relu(const LayerParameter& layer) { return {.negative_slope = layer.relu_param().negative_slope()}; }
+
 void check_softmax(const LayerParameter& layer) {
   require(layer.softmax_param().axis() == 1, layer,
           "softmax_param.axis is " + std::to_string(layer.softmax_param().axis()), "use 1, the channels");
+}
+
+cnn::Softmax softmax(const LayerParameter& layer) {
+  check_softmax(layer);
+  return {};
 }
 
 void check_loss(const LayerParameter& layer) {
@@ -371,7 +282,7 @@ void check_loss(const LayerParameter& layer) {
           "change the learning rate instead");
 }
 
-Accuracy accuracy(const LayerParameter& layer) {
+cnn::Accuracy accuracy(const LayerParameter& layer) {
   const caffe::AccuracyParameter& p = layer.accuracy_param();
   require(p.axis() == 1, layer, "accuracy_param.axis is " + std::to_string(p.axis()), "use 1, the channels");
   require(!p.has_ignore_label(), layer, "ignore_label is set", "remove it");
@@ -380,24 +291,120 @@ Accuracy accuracy(const LayerParameter& layer) {
           .top_k = size(layer, "top_k", p.top_k(), most_outputs)};
 }
 
-cnn::Layer make(const LayerParameter& layer, caffe::Phase phase, std::vector<std::string>& notes) {
-  const std::string type = plain_type(layer.type());
-  if (type == "Convolution") return convolution<cnn::Convolution>(layer);
-  if (type == "Deconvolution") return convolution<cnn::Deconvolution>(layer);
-  if (type == "InnerProduct") return inner_product(layer);
-  if (type == "Pooling") return pooling(layer);
-  if (type == "ReLU") return cnn::Relu{.negative_slope = layer.relu_param().negative_slope()};
-  if (type == "Sigmoid") return cnn::Sigmoid{};
-  if (type == "TanH") return cnn::Tanh{};
-  if (type == "LRN") return lrn(layer, notes);
-  if (type == "Dropout") return cnn::Dropout{.ratio = layer.dropout_param().dropout_ratio()};
-  if (type == "Concat") return concat(layer);
-  if (type == "Eltwise") return eltwise(layer);
-  if (type == "Flatten") return flatten(layer);
-  if (type == "BatchNorm") return batch_norm(layer, phase);
-  if (type == "Scale") return scale(layer);
-  if (type == "Softmax") return check_softmax(layer), cnn::Softmax{};
-  fail(layer, "type " + quote(type) + " makes no layer", "report this");
+// ---- Types ----
+
+/// A type of layers and what makes one; null where it is none of a net that computes.
+struct LayerType {
+  std::string_view name;
+  cnn::Layer (*make)(const LayerParameter& layer, caffe::Phase phase, std::vector<std::string>& notes) = nullptr;
+};
+
+template <auto f>
+cnn::Layer made(const LayerParameter& layer, caffe::Phase, std::vector<std::string>&) {
+  return f(layer);
+}
+
+constexpr std::array<LayerType, 25> layer_types{{
+    {"Accuracy"},
+    {"BatchNorm", [](const auto& layer, caffe::Phase phase, auto&) -> cnn::Layer { return batch_norm(layer, phase); }},
+    {"Concat", made<concat>},
+    {"Convolution", made<convolution<cnn::Convolution>>},
+    {"ConvolutionRistretto", made<convolution<cnn::Convolution>>},
+    {"Data"},
+    {"Deconvolution", made<convolution<cnn::Deconvolution>>},
+    {"DeconvolutionRistretto", made<convolution<cnn::Deconvolution>>},
+    {"Dropout", made<dropout>},
+    {"Eltwise", made<eltwise>},
+    {"FcRistretto", made<inner_product>},
+    {"Flatten", made<flatten>},
+    {"ImageData"},
+    {"InnerProduct", made<inner_product>},
+    {"Input"},
+    {"LRN", lrn},
+    {"LRNRistretto", lrn},
+    {"Pooling", made<pooling>},
+    {"ReLU", made<relu>},
+    {"Scale", made<scale>},
+    {"Sigmoid", [](const auto&, caffe::Phase, auto&) -> cnn::Layer { return cnn::Sigmoid{}; }},
+    {"Softmax", made<softmax>},
+    {"SoftmaxWithLoss"},
+    {"Split"},
+    {"TanH", [](const auto&, caffe::Phase, auto&) -> cnn::Layer { return cnn::Tanh{}; }},
+}};
+
+/// Throws std::invalid_argument for a type that is not there.
+const LayerType& type_of(const LayerParameter& layer) {
+  const auto found = std::find_if(layer_types.begin(), layer_types.end(),
+                                  [&](const LayerType& type) { return type.name == layer.type(); });
+  require(found != layer_types.end(), layer, "type " + quote(layer.type()) + " is not supported", [] {
+    std::string all = "what is:";
+    for (const LayerType& type : layer_types) all.append(" ").append(type.name);
+    return all;
+  }());
+  return *found;
+}
+
+// ---- What reads what ----
+
+constexpr int image_source = -1, label_source = -2;
+
+/// What each layer of a net reads: positions of layers, or one of the two above.
+struct Wiring {
+  std::vector<std::vector<int>> inputs{};
+  std::map<std::string, int> blobs{};  // what wrote each blob last
+};
+
+/// A layer that passes on what it gets.
+bool passes_on(const LayerParameter& layer, caffe::Phase phase) {
+  return layer.type() == "Split" || (layer.type() == "Dropout" && phase == caffe::TEST);
+}
+
+bool is_output(const LayerParameter& layer) { return layer.type() == "SoftmaxWithLoss" || layer.type() == "Accuracy"; }
+
+void check_tops(const LayerParameter& layer, std::size_t inputs) {
+  const auto expect = [&](bool good, const std::string& what) {
+    require(good, layer,
+            "a layer of type " + layer.type() + " with " + std::to_string(inputs) + " bottoms and " +
+                std::to_string(layer.top_size()) + " tops",
+            "give it " + what);
+  };
+  if (is_output(layer)) return expect(inputs == 2 && layer.top_size() <= 2, "two bottoms: scores and labels");
+  if (layer.type() == "Split") return expect(inputs == 1 && layer.top_size() > 0, "one bottom and one top or more");
+  if (layer.type() == "Concat" || layer.type() == "Eltwise") {
+    return expect(inputs > 0 && layer.top_size() == 1, "one bottom or more and one top");
+  }
+  expect(inputs == 1 && layer.top_size() == 1, "one of each");
+}
+
+Wiring wire(const NetParameter& net, caffe::Phase phase, const LayerParameter& data) {
+  Wiring w;
+  for (int i = 0; i < net.layer_size(); ++i) {
+    const LayerParameter& layer = net.layer(i);
+    std::vector<int>& inputs = w.inputs.emplace_back();
+    if (is_data(layer)) {
+      for (int top = 0; top < layer.top_size(); ++top) {
+        w.blobs[layer.top(top)] = &layer == &data && top == 0 ? image_source : label_source;
+      }
+      continue;
+    }
+    type_of(layer);
+    for (const std::string& bottom : layer.bottom()) {
+      const auto at = w.blobs.find(bottom);
+      require(at != w.blobs.end(), layer, "nothing before it writes its bottom " + quote(bottom),
+              "name a top of an earlier layer");
+      inputs.push_back(at->second);
+    }
+    check_tops(layer, inputs.size());
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      const bool labels = is_output(layer) && k == 1;
+      require((inputs[k] == label_source) == labels, layer,
+              quote(layer.bottom(static_cast<int>(k))) + (labels ? " holds no labels" : " holds labels"),
+              labels ? "name the second top of the layer with the data" : "name another blob");
+    }
+    if (is_output(layer)) continue;
+    for (const std::string& top : layer.top()) w.blobs[top] = passes_on(layer, phase) ? inputs[0] : i;
+  }
+  return w;
 }
 
 // ---- Memory ----
@@ -454,7 +461,7 @@ class Builder {
     if (layer.has_quantization_param() && !is_ristretto(layer.type())) {
       model_.notes.push_back(layer.name() + ": quantization_param is not used by the type " + layer.type());
     }
-    cnn::Layer made = make(layer, phase_, model_.notes);
+    cnn::Layer made = type_of(layer).make(layer, phase_, model_.notes);
     set_rates(made, layer);
 
     std::vector<std::string> names;
@@ -550,6 +557,18 @@ Goals find_goals(const NetParameter& net, caffe::Phase phase, const Wiring& wiri
   return goals;
 }
 
+/// Layers over whose top a ReLU writes its own.
+std::vector<std::string> rectified_in_place(const NetParameter& net) {
+  std::vector<std::string> names;
+  std::set<std::string> overwritten;  // tops, by the layers from here on
+  for (int i = net.layer_size(); i-- > 0;) {
+    const LayerParameter& layer = net.layer(i);
+    if (layer.type() == "ReLU" && layer.bottom(0) == layer.top(0)) overwritten.insert(layer.top(0));
+    if (layer.top_size() > 0 && overwritten.contains(layer.top(0))) names.push_back(layer.name());
+  }
+  return names;
+}
+
 cnn::Shape image_shape(const LayerParameter& layer, const DataLayer& data, std::optional<cnn::Shape> image) {
   require(image || data.shape, layer, "the shape of its pictures is not known", "open its source first");
   if (!image) return *data.shape;
@@ -588,8 +607,7 @@ Model build(const NetParameter& net, caffe::Phase phase, std::optional<cnn::Shap
   const DataLayer described = describe(data);
   const Wiring wiring = wire(description, phase, data);
   const Goals goals = find_goals(description, phase, wiring);
-  Model model{
-      .net = cnn::Net(image_shape(data, described, image), data.top(0)), .description = description, .data = described};
+  Model model{{.net = cnn::Net(image_shape(data, described, image), data.top(0))}, description, described, {}};
 
   const std::vector<bool> is_needed = needed(wiring, goals.wanted);
   std::string left_out;
@@ -620,6 +638,7 @@ Model build(const NetParameter& net, caffe::Phase phase, std::optional<cnn::Shap
     model.accuracies.push_back(accuracy(description.layer(i)));
     model.accuracies.back().input = name_of(scores);
   }
+  model.rectified_in_place = rectified_in_place(description);
   return model;
 }
 

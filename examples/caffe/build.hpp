@@ -2,13 +2,13 @@
 // A net that computes, from Caffe's description of it.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "net.hpp"
+#include <caffe.pb.h>
+
+#include "cnn/model.hpp"
 
 namespace caffe_files {
 
@@ -23,24 +23,13 @@ struct DataLayer {
   std::optional<cnn::Shape> shape = std::nullopt;  // of one picture, where it is said: by Input
 };
 
-/// How an Accuracy layer scores.
-struct Accuracy {
-  std::string name{};   // of its top: what the score is called
-  std::string input{};  // a layer of the net
-  int top_k = 1;
-};
-
 /// The net computes the scores that its loss and its accuracies read, and nothing beside them. They stand before a
-/// Softmax that an Accuracy reads, or that ends the net. In the order of the description they come last; with more than
-/// one, net.keep_outputs(true) keeps them all.
-struct Model {
-  cnn::Net net;                       // layers have their names; without Data, Split, losses and accuracies, and
-                                      // without Dropout outside of training
+/// Softmax that an Accuracy reads, or that ends the net; `logits` are what the loss reads, or else the first Accuracy,
+/// or else the last layer. Layers have their names; Data, Split, losses and accuracies are none, and outside of
+/// training neither is Dropout.
+struct Model : cnn::Model {
   caffe::NetParameter description{};  // the layers of this phase
   DataLayer data{};
-  std::string logits{};  // the layer that the loss reads, or else the first Accuracy, or else the last layer
-  std::string loss{};    // of its top; empty without a SoftmaxWithLoss
-  std::vector<Accuracy> accuracies{};
   std::vector<std::string> notes{};  // what was left out, and why
 };
 

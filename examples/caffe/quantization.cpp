@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Formats of Ristretto layers.
-#include "quantization.hpp"
+#include "caffe/quantization.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,10 +8,11 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
-#include "check.hpp"
+#include <system_error>
+
+#include "cnn/check.hpp"
 
 namespace caffe_files {
 namespace {

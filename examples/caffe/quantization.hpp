@@ -2,12 +2,12 @@
 // Ristretto's layers: the formats that quantization_param names, and back.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <span>
 #include <string>
 
-#include "parameter.hpp"
+#include <caffe.pb.h>
+
+#include "cnn/parameter.hpp"
 
 namespace caffe_files {
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Weights in and out.
-#include "weights.hpp"
+#include "caffe/weights.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <ristretto/ops.hpp>
-#include <ristretto/random.hpp>
 #include <stdexcept>
 
-#include "check.hpp"
-#include "quantization.hpp"
+#include <ristretto/ops.hpp>
+#include <ristretto/random.hpp>
+
+#include "caffe/quantization.hpp"
+#include "cnn/check.hpp"
 
 namespace caffe_files {
 namespace {

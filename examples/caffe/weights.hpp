@@ -2,13 +2,13 @@
 // Weights of a net: from fillers, from Caffe's files and back; batch normalization folded into them.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "build.hpp"
+#include <caffe.pb.h>
+
+#include "caffe/build.hpp"
 
 namespace caffe_files {
 

@@ -2,13 +2,14 @@
 // Activations, element by element.
 #include <algorithm>
 #include <cmath>
-#include <ristretto/shadow.hpp>
 #include <string>
 
-#include "check.hpp"
-#include "layers.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include <ristretto/shadow.hpp>
+
+#include "cnn/check.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Gathering columns and scattering them.
-#include "columns.hpp"
+#include "cnn/columns.hpp"
 
 #include <cstring>
 #include <string>
 
-#include "check.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include "cnn/check.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <string_view>
 
-#include "gemm.hpp"
-#include "layers.hpp"
+#include "cnn/gemm.hpp"
+#include "cnn/layers.hpp"
 
 namespace cnn {
 

@@ -2,12 +2,12 @@
 // Deconvolution: what convolution's backward pass does forward, and the other way round.
 #include <algorithm>
 
-#include "check.hpp"
-#include "columns.hpp"
-#include "gemm.hpp"
-#include "layers.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include "cnn/check.hpp"
+#include "cnn/columns.hpp"
+#include "cnn/gemm.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 

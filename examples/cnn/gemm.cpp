@@ -2,7 +2,7 @@
 // Matrix products by Eigen, one thread each.
 #define EIGEN_DONT_PARALLELIZE  // threads are the caller's business: chunks fixed there make the bits reproducible
 
-#include "gemm.hpp"
+#include "cnn/gemm.hpp"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12 warns of its own AVX-512 header, inlined here

@@ -2,7 +2,7 @@
 // Matrix products on row-major blocks of memory; the one place that touches a linear algebra library.
 #pragma once
 
-#include "tensor.hpp"
+#include "cnn/tensor.hpp"
 
 namespace cnn {
 

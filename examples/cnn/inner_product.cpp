@@ -2,11 +2,11 @@
 // InnerProduct: three matrix products, each cut into blocks that are complete sums.
 #include <algorithm>
 
-#include "check.hpp"
-#include "gemm.hpp"
-#include "layers.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include "cnn/check.hpp"
+#include "cnn/gemm.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 namespace {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <string>
 
-#include "check.hpp"
-#include "layers.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include "cnn/check.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 

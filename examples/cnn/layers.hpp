@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "parameter.hpp"
-#include "tensor.hpp"
+#include "cnn/parameter.hpp"
+#include "cnn/tensor.hpp"
 
 namespace cnn {
 
@@ -39,8 +39,8 @@ struct Pass {
 //                                    of the output; throws std::invalid_argument naming the layer
 //   void forward(in, out, pass)      sets out
 //   void backward(in, dout, din, pass)  sets parameter gradients and din; follows the forward pass of the same input
-// Shapes are (N, C, H, W). Gradients go straight through a trim, but not where they would push an output at an end of its
-// format further out.
+// Shapes are (N, C, H, W). Gradients go straight through a trim, but not where they would push an output at an end of
+// its format further out.
 
 /// Cross-correlation, C input to K output channels in `groups` independent parts. Caffe's weight layout.
 struct Convolution {

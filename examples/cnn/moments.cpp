@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Inputs of layers as columns.
-#include "moments.hpp"
+#include "cnn/moments.hpp"
 
 #include <algorithm>
 #include <vector>
 
-#include "columns.hpp"
-#include "trimmed.hpp"
+#include "cnn/columns.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 namespace {

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <functional>
+
 #include <ristretto/compensate.hpp>
 
-#include "layers.hpp"
-#include "parallel.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
 
 namespace cnn {
 

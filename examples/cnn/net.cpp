@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Running a net forward and backward.
-#include "net.hpp"
+#include "cnn/net.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "check.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include "cnn/check.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 namespace {

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <functional>
-#include <ristretto/range.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "layers.hpp"
-#include "tensor.hpp"
+#include <ristretto/range.hpp>
+
+#include "cnn/layers.hpp"
+#include "cnn/tensor.hpp"
 
 namespace cnn {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Well-known nets.
-#include "net.hpp"
+#include "cnn/net.hpp"
 
 namespace cnn {
 namespace {

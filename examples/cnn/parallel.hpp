@@ -8,7 +8,7 @@
 #include <omp.h>
 #endif
 
-#include "tensor.hpp"
+#include "cnn/tensor.hpp"
 
 namespace cnn {
 

@@ -4,8 +4,8 @@
 
 #include <ristretto/span.hpp>
 
-#include "parallel.hpp"
-#include "parameter.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/parameter.hpp"
 
 namespace cnn {
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Trimmed copies of parameters, and their first values.
-#include "parameter.hpp"
+#include "cnn/parameter.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <ristretto/shadow.hpp>
 #include <utility>
 
-#include "parallel_trim.hpp"
+#include <ristretto/shadow.hpp>
+
+#include "cnn/parallel_trim.hpp"
 
 namespace cnn {
 namespace {

@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <ristretto/any_format.hpp>
-#include <ristretto/random.hpp>
 #include <span>
 #include <vector>
 
-#include "tensor.hpp"
+#include <ristretto/any_format.hpp>
+#include <ristretto/random.hpp>
+
+#include "cnn/tensor.hpp"
 
 namespace cnn {
 

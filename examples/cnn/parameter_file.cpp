@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Writing and reading parameters.
-#include "parameter_file.hpp"
+#include "cnn/parameter_file.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "net.hpp"
+#include "cnn/net.hpp"
 
 namespace cnn {
 

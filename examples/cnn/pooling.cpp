@@ -2,10 +2,10 @@
 // Pooling: maximum and mean of windows.
 #include <algorithm>
 
-#include "check.hpp"
-#include "layers.hpp"
-#include "parallel.hpp"
-#include "trimmed.hpp"
+#include "cnn/check.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
+#include "cnn/trimmed.hpp"
 
 namespace cnn {
 namespace {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <string>
 
-#include "check.hpp"
-#include "layers.hpp"
-#include "parallel.hpp"
+#include "cnn/check.hpp"
+#include "cnn/layers.hpp"
+#include "cnn/parallel.hpp"
 
 namespace cnn {
 

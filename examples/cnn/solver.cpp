@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Learning rates and updates.
-#include "solver.hpp"
+#include "cnn/solver.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <string_view>
 
-#include "check.hpp"
-#include "parallel.hpp"
+#include "cnn/check.hpp"
+#include "cnn/parallel.hpp"
 
 namespace cnn {
 namespace {

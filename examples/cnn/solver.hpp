@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "net.hpp"
+#include "cnn/net.hpp"
 
 namespace cnn {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What Convolution and InnerProduct share.
-#include "trimmed.hpp"
+#include "cnn/trimmed.hpp"
 
 #include <algorithm>
 
-#include "check.hpp"
-#include "parallel_trim.hpp"
+#include "cnn/check.hpp"
+#include "cnn/parallel_trim.hpp"
 
 namespace cnn {
 

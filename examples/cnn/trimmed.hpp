@@ -3,11 +3,12 @@
 #pragma once
 
 #include <optional>
-#include <ristretto/any_format.hpp>
 #include <string_view>
 
-#include "gemm.hpp"
-#include "layers.hpp"
+#include <ristretto/any_format.hpp>
+
+#include "cnn/gemm.hpp"
+#include "cnn/layers.hpp"
 
 namespace cnn {
 

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Options, data and scores.
-#include "common.hpp"
+// Options, nets and pictures.
+#include "tool/common.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <optional>
 #include <stdexcept>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <fmt/format.h>
-
-#include "parallel.hpp"
-#include "progress.hpp"
-#include "quantization.hpp"
-#include "weights.hpp"
+#include "caffe/quantization.hpp"
+#include "caffe/weights.hpp"
+#include "cnn/parallel.hpp"
 
 namespace tool {
 namespace {
@@ -39,17 +35,9 @@ std::string listed(const std::vector<std::string>& names) {
   return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
 }
 
-void check_labels(const cnn::Tensor& scores, std::span<const int> labels, std::int64_t first_picture) {
-  const int classes = scores.shape().C;
-  const auto wrong = std::find_if(labels.begin(), labels.end(), [&](int l) { return l < 0 || l >= classes; });
-  if (wrong == labels.end()) return;
-  throw std::runtime_error(fmt::format("picture {}: its label is {}, but the net has the classes 0 to {}",
-                                       first_picture + (wrong - labels.begin()), *wrong, classes - 1));
-}
-
 }  // namespace
 
-void add_options(CLI::App& command, Options& o) {
+void add_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--data", o.data, fmt::format("pictures in place of the net's source: {}", sources));
   command.add_option("--mean_file", o.mean_file, "mean image in place of the one that the net names");
   command.add_option("--batch_size", o.batch_size, "pictures in a batch; by default as the net says")
@@ -62,7 +50,7 @@ void add_options(CLI::App& command, Options& o) {
   command.add_flag("--quiet", o.quiet, "no progress on stderr");
 }
 
-void start(Options& o) {
+void start(CommonOptions& o) {
   o.threads = cnn::set_workers(o.threads);
   if (!o.gpu.empty()) {
     fmt::print(stderr, "--gpu={}: nets are computed on the host, with {} threads\n", o.gpu, o.threads);
@@ -73,7 +61,7 @@ caffe::NetParameter read_net(const std::string& path) { return with_warnings(caf
 caffe::NetParameter read_weights(const std::string& path) { return with_warnings(caffe_files::read_weights, path); }
 caffe::SolverParameter read_solver(const std::string& path) { return with_warnings(caffe_files::read_solver, path); }
 
-Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options& o) {
+Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const CommonOptions& o) {
   caffe_files::DataLayer layer = caffe_files::data_layer(net, phase);
   const std::string own = layer.source.empty() ? "" : source_of(layer);
   if (o.data.empty() && own.empty()) {
@@ -84,7 +72,7 @@ Data open_data(const caffe::NetParameter& net, caffe::Phase phase, const Options
     layer.transform.clear_mean_value();
     layer.transform.set_mean_file(o.mean_file);
   }
-  caffe_files::SourceOptions how = options_of(layer, phase == caffe::TRAIN);
+  pictures::SourceOptions how = options_of(layer, phase == caffe::TRAIN);
   how.seed = o.seed;
   const int of_net = layer.batch_size > 0 ? layer.batch_size : usual_batch;
   const int batch_size = o.batch_size > 0 ? o.batch_size : of_net;
@@ -129,47 +117,7 @@ void load_weights(caffe_files::Model& model, const caffe::NetParameter& weights,
   fmt::print(stderr, "note: {}: the net has no layers for the weights of {}\n", path, listed(unmatched.of_file));
 }
 
-void add_hits(const cnn::Tensor& scores, std::span<const int> labels, int top_k, std::vector<bool>& right) {
-  check_labels(scores, labels, static_cast<std::int64_t>(right.size()));
-  cnn::Tensor one(scores.shape().with_batch(1));
-  for (std::size_t n = 0; n < labels.size(); ++n) {
-    std::copy_n(scores.image(static_cast<cnn::Index>(n)), one.size(), one.data());
-    right.push_back(cnn::count_correct(one, labels.subspan(n, 1), top_k) == 1);
-  }
-}
-
-Tally::Tally(caffe_files::Model& model) : model_(model), right_(model.accuracies.size()) {
-  const std::string& last = model.net.nodes().back().name;
-  const auto elsewhere = [&](const caffe_files::Accuracy& a) { return a.input != last; };
-  const auto& all = model.accuracies;
-  model.net.keep_outputs(model.logits != last || std::any_of(all.begin(), all.end(), elsewhere));
-}
-
-void Tally::add(std::span<const int> labels) {
-  for (std::size_t i = 0; i < right_.size(); ++i) {
-    const caffe_files::Accuracy& a = model_.accuracies[i];
-    add_hits(model_.net.output(a.input), labels, a.top_k, right_[i]);
-  }
-  if (!model_.loss.empty()) {
-    const cnn::Tensor& logits = model_.net.output(model_.logits);
-    check_labels(logits, labels, pictures_);
-    loss_ += softmax_.forward(logits, labels) * static_cast<double>(labels.size());
-  }
-  pictures_ += static_cast<std::int64_t>(labels.size());
-}
-
-Scores Tally::scores() const {
-  Scores s{.pictures = pictures_, .right = right_};
-  const auto count = static_cast<double>(std::max<std::int64_t>(pictures_, 1));
-  for (std::size_t i = 0; i < right_.size(); ++i) {
-    const auto correct = std::count(right_[i].begin(), right_[i].end(), true);
-    s.accuracies.push_back({model_.accuracies[i].name, static_cast<double>(correct) / count});
-  }
-  if (!model_.loss.empty()) s.losses.push_back({model_.loss, loss_ / count});
-  return s;
-}
-
-Part part_of(const Data& data, std::int64_t iterations) {
+quantizer::Selection selection_of(const Data& data, std::int64_t iterations) {
   const std::int64_t size = data.source.size, asked = iterations > 0 ? iterations * data.batch_size : size;
   if (asked > size) {
     fmt::print(stderr, "note: {} batches of {} are {} pictures, but {} has {}: each is scored once\n", iterations,
@@ -179,26 +127,6 @@ Part part_of(const Data& data, std::int64_t iterations) {
   const auto fitting =
       static_cast<int>(std::clamp<std::int64_t>(floats_at_once / data.source.image.image(), 1, 1 << 16));
   return {.count = std::min(asked, size), .batch_size = std::min(data.batch_size, fitting)};
-}
-
-Scores evaluate(caffe_files::Model& model, caffe_files::Source& source, const Part& part, const std::string& title) {
-  std::optional<cnn::Progress> progress;
-  if (!title.empty()) progress.emplace(title, part.count);
-  const auto begin = std::chrono::steady_clock::now();
-  Tally tally(model);
-  cnn::Batch batch;
-  for (std::int64_t done = 0; done < part.count;) {
-    stop_if_interrupted();
-    const int count = static_cast<int>(std::min<std::int64_t>(part.batch_size, part.count - done));
-    source.read(part.first + done, count, batch);
-    model.net.forward(batch.images);
-    tally.add(batch.labels);
-    done += count;
-    if (progress) progress->at(done);
-  }
-  Scores scores = tally.scores();
-  scores.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return scores;
 }
 
 }  // namespace tool

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT
 // ristretto inspect.
-#include "inspect.hpp"
+#include "tool/inspect.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <ristretto/range.hpp>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
+#include <ristretto/range.hpp>
 
-#include "common.hpp"
+#include "caffe/weights.hpp"
 #include "result_file.hpp"
-#include "weights.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 namespace {
@@ -30,7 +30,7 @@ constexpr std::array widths{32, 16, 8, 4};
 
 struct InspectOptions {
   std::string model{}, weights{};
-  Options common{};
+  CommonOptions common{};
 };
 
 struct Row {
@@ -131,7 +131,7 @@ std::string csv_text(const std::vector<Row>& rows) {
 }
 
 /// The shape of pictures: what the net says, or that of those that --data or the net names, or that of a crop.
-std::optional<cnn::Shape> image_shape(const caffe::NetParameter& net, const Options& o) {
+std::optional<cnn::Shape> image_shape(const caffe::NetParameter& net, const CommonOptions& o) {
   const caffe_files::DataLayer layer = caffe_files::data_layer(net, caffe::TEST);
   if (o.data.empty() && layer.shape) return {};
   const auto crop = static_cast<int>(layer.transform.crop_size());

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "quantizer/interruption.hpp"
 #include "tool/app.hpp"
 #include "tool/common.hpp"
 
@@ -48,7 +49,7 @@ bool knows(const std::vector<tool::Command>& commands, const std::string& word) 
 int run(const tool::Command& command) {
   try {
     return command.run();
-  } catch (const tool::Interrupted&) {
+  } catch (const quantizer::Interrupted&) {
     fmt::print(stderr, "\nristretto: interrupted\n");
     return tool::interrupted_code;
   } catch (const std::exception& error) {
@@ -68,7 +69,7 @@ int main(int argc, char** argv) {
     return line.app.exit(error) == 0 ? 0 : tool::usage;
   }
   const auto stop = [](int signal) {
-    tool::interrupted() = true;
+    quantizer::interrupted() = true;
     std::signal(signal, SIG_DFL);  // the second time it ends at once
   };
   std::signal(SIGINT, stop);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 // ristretto test.
-#include "score.hpp"
+#include "tool/score.hpp"
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "choice.hpp"
-#include "common.hpp"
-#include "formats.hpp"
+#include "quantizer/layer_formats.hpp"
 #include "result_file.hpp"
+#include "tool/choice.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 namespace {
@@ -23,16 +22,16 @@ struct TestOptions {
   std::string hits{};  // file to write; empty: none
   int iterations = 0;
   cnn::Ties ties = cnn::Ties::to_even;
-  Options common{};
+  CommonOptions common{};
 };
 
 /// As Caffe prints it.
-void print(const Scores& scores) {
-  for (const Score& s : scores.accuracies) fmt::print("{} = {:g}\n", s.name, s.value);
-  for (const Score& s : scores.losses) fmt::print("{} = {:g} (* 1 = {:g} loss)\n", s.name, s.value, s.value);
+void print(const quantizer::Scores& scores) {
+  for (const quantizer::Score& s : scores.accuracies) fmt::print("{} = {:g}\n", s.name, s.value);
+  for (const quantizer::Score& s : scores.losses) fmt::print("{} = {:g} (* 1 = {:g} loss)\n", s.name, s.value, s.value);
 }
 
-std::string json_text(const TestOptions& o, const Scores& scores) {
+std::string json_text(const TestOptions& o, const quantizer::Scores& scores) {
   nlohmann::ordered_json out{{"command", "test"}, {"model", o.model}, {"weights", o.weights}};
   out["pictures"] = scores.pictures;
   out["seconds"] = scores.seconds;
@@ -40,23 +39,23 @@ std::string json_text(const TestOptions& o, const Scores& scores) {
   out["seed"] = o.common.seed;
   out["scores"] = nlohmann::ordered_json::object();
   for (const auto* all : {&scores.accuracies, &scores.losses}) {
-    for (const Score& s : *all) out["scores"][s.name] = s.value;
+    for (const quantizer::Score& s : *all) out["scores"][s.name] = s.value;
   }
   return out.dump(2) + "\n";
 }
 
-std::string csv_text(const Scores& scores) {
+std::string csv_text(const quantizer::Scores& scores) {
   std::string text = "score,value,pictures\n";
   for (const auto* all : {&scores.accuracies, &scores.losses}) {
-    for (const Score& s : *all) text += fmt::format("{},{},{}\n", s.name, s.value, scores.pictures);
+    for (const quantizer::Score& s : *all) text += fmt::format("{},{},{}\n", s.name, s.value, scores.pictures);
   }
   return text;
 }
 
 /// Which pictures were right, in the order of the data: what two nets have in common is seen only there.
-std::string hits_text(const Scores& scores) {
+std::string hits_text(const quantizer::Scores& scores) {
   std::string text = "picture";
-  for (const Score& s : scores.accuracies) text += "," + s.name;
+  for (const quantizer::Score& s : scores.accuracies) text += "," + s.name;
   text += "\n";
   for (std::size_t i = 0; i < static_cast<std::size_t>(scores.pictures); ++i) {
     text += std::to_string(i);
@@ -78,9 +77,9 @@ int test(TestOptions& o) {
                                 "add one that reads its scores");
   }
   load_weights(model, read_weights(o.weights), o.weights);
-  set_ties(model.net, o.ties);
-  const Part part = part_of(data, o.iterations);
-  const Scores scores = evaluate(model, data.source, part, o.common.quiet ? "" : "test");
+  quantizer::set_ties(model.net, o.ties);
+  const quantizer::Selection selection = selection_of(data, o.iterations);
+  const quantizer::Scores scores = quantizer::evaluate(model, data.source, selection, o.common.quiet ? "" : "test");
   fmt::print(stderr, "{} pictures, {:.1f} pictures/s\n", scores.pictures,
              static_cast<double>(scores.pictures) / scores.seconds);
   print(scores);
@@ -99,7 +98,8 @@ std::function<int()> add_test(CLI::App& app) {
   command.add_option("--weights", options->weights, "its weights (.caffemodel)")->required();
   command.add_option("--iterations", options->iterations, "batches to score; by default all pictures")
       ->check(CLI::Range(1, 1 << 30));
-  add_choice(command, "--ties", tie_rules(), options->ties, "where numbers midway between two of a format go");
+  add_choice(command, "--ties", quantizer::tie_rules(), options->ties,
+             "where numbers midway between two of a format go");
   command.add_option("--hits", options->hits, "where to write which pictures were right, as CSV");
   add_options(command, options->common);
   return [options] { return test(*options); };

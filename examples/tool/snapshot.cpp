@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reading and writing snapshots.
-#include "snapshot.hpp"
+#include "tool/snapshot.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "common.hpp"
-#include "files.hpp"
-#include "weights.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 namespace {
@@ -138,8 +138,8 @@ Snapshot write_snapshot(const std::string& prefix, const caffe_files::Model& mod
     }
   }
   fs::remove(files.state);  // one of an earlier run would not belong to the new weights
-  caffe_files::write_binary(weights, files.weights);
-  caffe_files::write_binary(state, files.state);
+  protobuf_files::write_binary(weights, files.weights);
+  protobuf_files::write_binary(state, files.state);
   return files;
 }
 

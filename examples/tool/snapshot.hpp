@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "build.hpp"
-#include "solver.hpp"
+#include "caffe/build.hpp"
+#include "cnn/solver.hpp"
 
 namespace tool {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Solvers' files: paths, settings and nets.
-#include "solver_file.hpp"
+#include "tool/solver_file.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include "common.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 namespace {

@@ -2,12 +2,12 @@
 // What a solver's file asks for.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <string>
 #include <vector>
 
-#include "solver.hpp"
+#include <caffe.pb.h>
+
+#include "cnn/solver.hpp"
 
 namespace tool {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // ristretto train: from a solver's file to snapshots.
-#include "train.hpp"
+#include "tool/train.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -17,19 +17,19 @@
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "choice.hpp"
-#include "files.hpp"
-#include "progress.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
+#include "cnn/progress.hpp"
+#include "quantizer/interruption.hpp"
 #include "result_file.hpp"
-#include "snapshot.hpp"
-#include "solver_file.hpp"
-#include "training.hpp"
-#include "weights.hpp"
+#include "tool/choice.hpp"
+#include "tool/snapshot.hpp"
+#include "tool/solver_file.hpp"
+#include "tool/training.hpp"
 
 namespace tool {
 namespace {
@@ -62,11 +62,10 @@ SolverParameter read_settings(const TrainOptions& o) {
 
 /// The pictures of a test: those of --test_data, or of a folder that --data names and that has some for both.
 Data open_test_data(const caffe::NetParameter& net, const TrainOptions& o, std::uint64_t seed) {
-  Options options = o.common;
+  CommonOptions options = o.common;
   options.batch_size = 0;
   options.seed = seed;
-  const bool for_both = o.common.data.starts_with("idx:") || o.common.data.starts_with("cifar10:");
-  options.data = !o.test_data.empty() ? o.test_data : for_both ? o.common.data : "";
+  options.data = !o.test_data.empty() ? o.test_data : is_for_both(o.common.data) ? o.common.data : "";
   try {
     return open_data(net, caffe::TEST, options);
   } catch (const std::exception& error) {
@@ -80,13 +79,8 @@ Data open_test_data(const caffe::NetParameter& net, const TrainOptions& o, std::
 Test open_test(const Nets::Test& said, const TrainOptions& o, std::uint64_t seed) {
   Data data = open_test_data(said.net, o, seed);
   caffe_files::Model model = build(said.net, caffe::TEST, data);
-  Part part = part_of(data, said.iterations);
-  if (part.count > data.source.size) {
-    fmt::print(stderr, "note: test_iter {} x batch {} = {} pictures, but {} has {}: each is tested once\n",
-               said.iterations, data.batch_size, part.count, data.source.name, data.source.size);
-    part.count = data.source.size;
-  }
-  return {std::move(model), std::move(data), part};
+  const quantizer::Selection selection = selection_of(data, said.iterations);
+  return {std::move(model), std::move(data), selection};
 }
 
 std::vector<std::string> split(const std::string& list) {
@@ -161,7 +155,7 @@ void remove_dropout(cnn::Net& net) {
 Training prepare(const SolverParameter& s, const TrainOptions& o) {
   cnn::Solver solver = solver_of(s, o.solver);
   const Nets nets = nets_of(s, o.solver);
-  Options options = o.common;
+  CommonOptions options = o.common;
   options.seed = seed_of(s, o);
   Data data = open_data(nets.train, caffe::TRAIN, options);
   data.source.how.shuffle |= o.shuffle;
@@ -225,7 +219,7 @@ class Run {
       while (t_.position.iteration < s_.max_iter()) iterate();
       if (s_.snapshot_after_train() && !saved_ && t_.position.iteration > first_) save();
       test();
-    } catch (const Interrupted&) {
+    } catch (const quantizer::Interrupted&) {
       if (!saved_) save();
       log_["interrupted"] = true;
       if (progress_) progress_->clear();
@@ -277,22 +271,22 @@ class Run {
     if (t_.tests.empty()) return;
     const int i = t_.position.iteration;
     if (progress_) progress_->clear();
-    const std::vector<Scores> all = t_.test(o_.common.quiet);
+    const std::vector<quantizer::Scores> all = t_.test(o_.common.quiet);
     for (std::size_t n = 0; n < all.size(); ++n) {
       say("Iteration {}, Testing net (#{})\n", i, n);
       nlohmann::ordered_json entry{{"iteration", i}, {"net", n}, {"pictures", all[n].pictures}};
       int output = 0;
-      const auto write = [&](const Score& score, bool loss) {
+      const auto write = [&](const quantizer::Score& score, bool loss) {
         const std::string tail = loss ? fmt::format(" (* 1 = {:g} loss)", score.value) : "";
         say("    Test net output #{}: {} = {:g}{}\n", output++, score.name, score.value, tail);
         record(i, fmt::format("test {} {}", n, score.name), score.value);
         entry["scores"][score.name] = score.value;
       };
-      for (const Score& score : all[n].accuracies) write(score, false);
-      for (const Score& score : all[n].losses) write(score, true);
+      for (const quantizer::Score& score : all[n].accuracies) write(score, false);
+      for (const quantizer::Score& score : all[n].losses) write(score, true);
       log_["tests"].push_back(std::move(entry));
     }
-    if (t_.last_is_best) caffe_files::write_binary(save_weights(t_.model), best_file());
+    if (t_.last_is_best) protobuf_files::write_binary(save_weights(t_.model), best_file());
   }
 
   void save() {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "common.hpp"
+#include "tool/common.hpp"
 
 namespace tool {
 
@@ -16,7 +16,7 @@ struct TrainOptions {
   std::string weights{};                    // files to start from, separated by commas
   std::string snapshot{};                   // a state to go on from
   std::string model{}, snapshot_prefix{};   // in place of the solver's; empty: the solver's
-  std::string test_data{};                  // as Options::data, for the tests
+  std::string test_data{};                  // as CommonOptions::data, for the tests
   int max_iter = -1, test_iter = -1;        // in place of the solver's; -1: the solver's. No test_iter: no tests
   bool float_activations = false;           // leave activations in float while training
   std::string teacher{};                    // "float", or a file of weights; empty: labels teach
@@ -24,7 +24,7 @@ struct TrainOptions {
   bool shuffle = false;                     // a new order of the pictures in every epoch
   bool mirror = false;                      // each picture that is trained on with probability 1/2
   bool has_seed = false;                    // common.seed was asked for: no random_seed of a file counts
-  Options common{};
+  CommonOptions common{};
 };
 
 /// Trains, with results on `out` and the rest on stderr. Returns the exit code: `failed` when interrupted, with a

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One step of a training, and its tests.
-#include "training.hpp"
+#include "tool/training.hpp"
 
 #include <cmath>
 #include <stdexcept>
@@ -8,7 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "weights.hpp"
+#include "caffe/weights.hpp"
+#include "quantizer/interruption.hpp"
 
 namespace tool {
 namespace {
@@ -25,7 +26,7 @@ void restore(cnn::Net& net, const std::vector<cnn::Tensor>& all) {
   net.each_statistic([&](const std::string&, cnn::Tensor& t) { t = all[i++]; });
 }
 
-void check_labels(const Data& data, const cnn::Batch& batch, int classes) {
+void check_labels(const Data& data, const pictures::Batch& batch, int classes) {
   for (const int label : batch.labels) {
     if (label >= 0 && label < classes) continue;
     throw std::runtime_error(
@@ -43,9 +44,9 @@ double Training::learning_rate() const {
 
 double Training::step() {
   const std::vector<cnn::Tensor> before = statistics(model.net);
-  cnn::Batch batch;
+  pictures::Batch batch;
   const auto next = [&](int i) -> cnn::LabelledImages {
-    stop_if_interrupted();
+    quantizer::stop_if_interrupted();
     const std::int64_t number = std::int64_t{position.iteration} * batches + i;
     data.source.read(number * data.batch_size, data.batch_size, batch);
     if (teacher) return {batch.images, batch.labels, &teacher->net.forward(batch.images)};
@@ -56,7 +57,7 @@ double Training::step() {
   try {
     loss = cnn::train(model.net, solver, batches, next,
                       {.seed = position.seed, .iteration = position.iteration, .trim_activations = trim_activations});
-  } catch (const Interrupted&) {
+  } catch (const quantizer::Interrupted&) {
     restore(model.net, before);
     throw;
   }
@@ -68,12 +69,12 @@ double Training::step() {
   return loss;
 }
 
-std::vector<Scores> Training::test(bool quiet) {
-  std::vector<Scores> all;
+std::vector<quantizer::Scores> Training::test(bool quiet) {
+  std::vector<quantizer::Scores> all;
   const caffe::NetParameter weights = save_weights(model);
   for (Test& test : tests) {
     caffe_files::load_weights(test.model, weights);
-    all.push_back(evaluate(test.model, test.data.source, test.part, quiet ? "" : "test"));
+    all.push_back(quantizer::evaluate(test.model, test.data.source, test.selection, quiet ? "" : "test"));
   }
   last_is_best = false;
   if (all.empty() || all.front().accuracies.empty()) return all;

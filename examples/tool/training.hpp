@@ -2,15 +2,15 @@
 // Training: a net, its data, and the nets that test it on the way.
 #pragma once
 
-#include <caffe.pb.h>
-
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "common.hpp"
-#include "snapshot.hpp"
-#include "solver.hpp"
+#include <caffe.pb.h>
+
+#include "cnn/solver.hpp"
+#include "tool/common.hpp"
+#include "tool/snapshot.hpp"
 
 namespace tool {
 
@@ -18,7 +18,7 @@ namespace tool {
 struct Test {
   caffe_files::Model model;
   Data data;
-  Part part{};
+  quantizer::Selection selection{};
 };
 
 struct Training {
@@ -34,7 +34,7 @@ struct Training {
   /// One iteration. Returns its loss. Throws Interrupted between batches, and leaves everything as it was.
   double step();
   /// What the nets score with the weights as they are; keeps the best. Without `quiet` progress is on stderr.
-  std::vector<Scores> test(bool quiet);
+  std::vector<quantizer::Scores> test(bool quiet);
   double learning_rate() const;
   /// Pictures in an iteration.
   std::int64_t pictures() const { return std::int64_t{batches} * data.batch_size; }

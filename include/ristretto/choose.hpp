@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -38,6 +39,8 @@ struct Choice {
 namespace detail {
 
 /// Formats of the family of F with a width, each covering more than the one before. size() == 0: there is none.
+/// may_saturate: whether min_mse may take one that does not cover. Only numbers near the largest float lie beyond all
+/// fixed-point formats and powers of two, but minifloats have one scale only.
 template <class F>
 struct Family;
 
@@ -56,6 +59,8 @@ inline int ceil_log2(float x) {
 
 template <class F>
 struct FixedPointFamily {
+  static constexpr bool may_saturate = false;
+  static constexpr const char* remedy = "choose more bits, or scale the values";
   static std::vector<F> of_width(int bits) {
     if (!within(bits, 1, 32)) return {};
     return candidates<F>(-126, 96, [bits](int negative_fl) { return F(bits + negative_fl, -negative_fl); });
@@ -80,6 +85,8 @@ template <Encoding encoding, Overflow overflow>
 struct Family<Minifloat<runtime, runtime, encoding, overflow>> {
   using F = Minifloat<runtime, runtime, encoding, overflow>;
   static constexpr const char* name = "Minifloat";
+  static constexpr bool may_saturate = overflow == Overflow::saturate;
+  static constexpr const char* remedy = "choose more bits, or scale the values, or the format by choose_scaled";
 
   static std::vector<F> of_width(int bits) {
     const int most = bits - 1 - (encoding == Encoding::finite_nan ? 1 : 0);
@@ -103,6 +110,8 @@ struct Family<Minifloat<runtime, runtime, encoding, overflow>> {
 
 template <class F, bool Zero>
 struct PowersOfTwoFamily {
+  static constexpr bool may_saturate = false;
+  static constexpr const char* remedy = "choose more bits, or scale the values";
   static std::vector<F> of_width(int bits) {
     if (!within(bits, Zero ? 2 : 1, 8)) return {};
     return candidates<F>(-126 + span(bits), 127, [bits](int max) { return F(max - span(bits), max); });
@@ -129,7 +138,7 @@ bool covers(const F& format, float x) {
   return std::abs(trimmed - x) <= format.quantum(format.saturate(x)) / 2;
 }
 
-/// The finest of the formats that cover [low, high] and zero, or the last one. Finest: with the least quantum at the
+/// The finest of the formats that cover [low, high] and zero, or formats.size(). Finest: with the least quantum at the
 /// ends and, among those, at zero. A format without negative numbers need not cover low.
 template <class F>
 std::size_t finest_that_covers(const std::vector<F>& formats, float low, float high) {
@@ -144,10 +153,12 @@ std::size_t finest_that_covers(const std::vector<F>& formats, float low, float h
     if (!covers(formats[k], high) || (formats[k].lowest() < 0 && !covers(formats[k], low))) continue;
     if (finest == formats.size() || fineness(formats[k]) < fineness(formats[finest])) finest = k;
   }
-  return std::min(finest, formats.size() - 1);
+  return finest;
 }
 
 /// Values that stand for those of a range: its ends, and a few of every bin in use, weighted by what the bin holds.
+/// They have the digits of its values only, so that a format that holds all of these has no error: of whole numbers
+/// from 0 to 128 the bin of 65 gives four times 65, and not 65.1 to 65.4.
 struct Sample {
   std::vector<float> value;
   std::vector<double> weight;
@@ -159,6 +170,7 @@ struct Sample {
 };
 inline Sample sample(const Range& range) {
   constexpr std::uint32_t log2_per_bin = 2;
+  const Digits digits = range.digits();
   Sample s;
   std::vector<std::uint64_t> held(range.histogram().begin(), range.histogram().end());
   for (const float end : {range.min(), range.max()}) {  // known exactly, and what clipping costs most
@@ -173,7 +185,7 @@ inline Sample sample(const Range& range) {
       // k says which part of which bin; its multiple of the golden ratio where in that part. Evenly spaced values would
       // lie on the grids of wide formats and have no error.
       const float inside = Ops<float>::from_bits(k << (16 - log2_per_bin) | (k * 0x9E3779B9) >> (16 + log2_per_bin));
-      s.add((b & 0x7FFF) == 0 ? 0.0f : std::clamp(inside, range.min(), range.max()),
+      s.add((b & 0x7FFF) == 0 ? 0.0f : std::clamp(digits.truncated(inside), range.min(), range.max()),
             static_cast<double>(held[b]) / (1 << log2_per_bin));
     }
   }
@@ -213,6 +225,22 @@ F least_squares(const std::vector<F>& formats, std::size_t start, const Range& r
   return formats[best];
 }
 
+inline std::string to_text(float x) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", static_cast<double>(x));
+  return text;
+}
+
+inline void check_observed(const Range& range, const std::string& at_width) {
+  const std::uint64_t nan = range.nan_count(), infinite = range.infinite_count();
+  if (nan + infinite > 0) {
+    throw std::invalid_argument("ristretto::choose: the range of " + at_width + " holds " + std::to_string(nan) +
+                                " NaN and " + std::to_string(infinite) + " infinities; observe finite values only");
+  }
+  if (range.count() == 0) {
+    throw std::invalid_argument("ristretto::choose: the range for " + at_width + " is empty; observe values first");
+  }
+}
 inline void check_share(const std::string& function, const Choice& choice) {
   if (choice.share > 0 && choice.share <= 1) return;
   throw std::invalid_argument(function + ": the share of values to cover is " + std::to_string(choice.share) +
@@ -233,33 +261,34 @@ inline MinMax ends_to_cover(const Range& range, const Choice& choice) {
 
 /// The format of family F (a run-time format such as DynamicFixedPoint<>) with `bits` bits that suits the range.
 /// A range of zeros is treated as [-1, 1]. Throws std::invalid_argument when nothing or something not finite was
-/// observed, or when the family has no format of that width.
+/// observed, when the family has no format of that width, and when none reaches what is to be covered: near the largest
+/// float, or by minifloats of few exponent bits. Those of these that saturate are taken by min_mse all the same, where
+/// they have the least error; choose_scaled gives them a bias.
 template <class F, class Arch = DefaultArch>
 F choose(int bits, const Range& range, const Choice& choice = {}) {
   static_assert(
       requires { detail::Family<F>::name; },
       "ristretto::choose<F>: F is a format with parameters given at run time, such as DynamicFixedPoint<>");
   using Family = detail::Family<F>;
-  const std::string name = Family::name;
-  const std::string at_width = name + " with " + std::to_string(bits) + " bits";
-  if (range.nan_count() + range.infinite_count() > 0) {
-    throw std::invalid_argument("ristretto::choose: the range of " + at_width + " holds " +
-                                std::to_string(range.nan_count()) + " NaN and " +
-                                std::to_string(range.infinite_count()) + " infinities; observe finite values only");
-  }
-  if (range.count() == 0) {
-    throw std::invalid_argument("ristretto::choose: the range for " + at_width + " is empty; observe values first");
-  }
+  const std::string at_width = std::string(Family::name) + " with " + std::to_string(bits) + " bits";
+  detail::check_observed(range, at_width);
   detail::check_share("ristretto::choose", choice);
   const std::vector<F> formats = Family::of_width(bits);
   if (formats.empty())
     throw std::invalid_argument("ristretto::choose: there is no " + at_width + "; choose another width");
-  if (range.max_abs() == 0) return formats[detail::finest_that_covers(formats, -1.0f, 1.0f)];
+  if (range.max_abs() == 0) return formats[std::min(detail::finest_that_covers(formats, -1, 1), formats.size() - 1)];
   if (choice.rule == RangeRule::ristretto2016) return Family::original(bits, range, choice.role);
 
   const MinMax ends = detail::ends_to_cover(range, choice);
   const std::size_t covering = detail::finest_that_covers(formats, ends.min, ends.max);
-  return choice.rule == RangeRule::min_mse ? detail::least_squares<Arch>(formats, covering, range) : formats[covering];
+  const bool least_error = choice.rule == RangeRule::min_mse;
+  if (covering == formats.size() && !(least_error && Family::may_saturate)) {
+    throw std::invalid_argument("ristretto::choose: no " + at_width + " reaches from " + detail::to_text(ends.min) +
+                                " to " + detail::to_text(ends.max) + "; the widest ends at " +
+                                detail::to_text(formats.back().largest()) + ": " + Family::remedy);
+  }
+  if (!least_error) return formats[covering];
+  return detail::least_squares<Arch>(formats, std::min(covering, formats.size() - 1), range);
 }
 
 }  // namespace ristretto

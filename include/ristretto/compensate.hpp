@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compensated rounding: each weight takes over the errors of those rounded before, as far as the layer's inputs go
-// together. Ideas: Frantar and Alistarh, arXiv:2208.11696 and 2210.17323.
+// Compensated rounding (GPTQ, OBQ): each weight takes over the errors of those rounded before, as far as the layer's
+// inputs are correlated. Ideas: Frantar and Alistarh, arXiv:2208.11696 (OBQ) and 2210.17323 (GPTQ).
 #pragma once
 
 #include <algorithm>
@@ -35,11 +35,10 @@ namespace ristretto {
 class Compensation {
  public:
   /// `damping`, times the mean of the diagonal, is added to the diagonal of H: against inputs that were seen too
-  /// rarely, or go together completely; it grows, up to that mean, where that does not suffice. `sweeps`: how often at
-  /// most single weights are tried once more. Throws std::invalid_argument unless H is a second moment (square,
-  /// symmetric, finite, positive semidefinite) of one input or more, and the damping is finite and not negative.
-  explicit Compensation(const Eigen::MatrixXd& second_moment, double damping = 0.01, int sweeps = 50)
-      : sweeps_(sweeps) {
+  /// rarely, or are completely correlated. At least as much is added as the rounding of sums takes, at most a
+  /// millionth. Throws std::invalid_argument unless H is a second moment (square, symmetric, finite, and positive
+  /// semidefinite but for that) of one input or more, and the damping is finite and not negative.
+  explicit Compensation(const Eigen::MatrixXd& second_moment, double damping = 0.01) {
     check(second_moment, damping);
     const double mean = second_moment.diagonal().mean();
     const double scale = mean > 0 ? mean : 1;
@@ -48,16 +47,14 @@ class Compensation {
     const auto key = [&](Eigen::Index k) { return std::pair(second_moment(k, k), k); };
     std::sort(order_.begin(), order_.end(), [&](auto a, auto b) { return key(a) < key(b); });
     damped_ = second_moment(order_, order_);
-    double add = std::max(damping, 1e-12);
-    for (const double most = std::max(add, 1.0);; add *= 10) {
-      damped_.diagonal().array() += add * scale - damping_;
-      damping_ = add * scale;
-      if (cholesky_.compute(damped_).info() == Eigen::Success) break;
-      if (add >= most) {
-        throw std::invalid_argument(
-            "ristretto::Compensation: the second moment is not positive semidefinite; give it "
-            "the mean of x x^T over inputs x");
-      }
+    const Eigen::VectorXd diagonal = damped_.diagonal();
+    double rounding = 1e-12;  // sums of products may be as far off, in shares of the mean
+    while (!decompose(diagonal, rounding * scale) && rounding < 5e-7) rounding *= 10;
+    if (damping > rounding && cholesky_.info() == Eigen::Success) decompose(diagonal, damping * scale);
+    if (cholesky_.info() != Eigen::Success) {
+      throw std::invalid_argument(
+          "ristretto::Compensation: the second moment is not positive semidefinite; give it "
+          "the mean of x x^T over inputs x");
     }
   }
 
@@ -74,9 +71,8 @@ class Compensation {
                                   std::to_string(size()) + " x " + std::to_string(size()));
     }
     // weights (cross + damping) (H + damping)^-1, as what it is more than the weights
-    const Eigen::MatrixXd w = weights.cast<double>()(Eigen::all, order_);
-    Eigen::MatrixXd change =
-        ((weights.cast<double>() * cross)(Eigen::all, order_) - w * damped_ + damping_ * w).transpose();
+    const Eigen::MatrixXd w = in_order(weights.cast<double>());
+    Eigen::MatrixXd change = (in_order(weights.cast<double>() * cross) - w * damped_ + damping_ * w).transpose();
     cholesky_.solveInPlace(change);
     WeightRows result = weights;
     for (Eigen::Index k = 0; k < size(); ++k) {
@@ -135,13 +131,14 @@ class Compensation {
       throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " and " +
                                   std::to_string(rounded.rows()) + " rows are compared; give it equal shapes");
     }
-    const Eigen::MatrixXd change = (weights.cast<double>() - rounded.cast<double>())(Eigen::all, order_);
+    const Eigen::MatrixXd change = in_order(weights.cast<double>() - rounded.cast<double>());
     return (change * damped_ - damping_ * change).cwiseProduct(change).rowwise().sum();
   }
 
  private:
   // Rows are computed in the lanes of registers: eight at once, each independent of the others.
   static constexpr Eigen::Index lanes = 8;
+  static constexpr int most_sweeps = 50;  // as a rule the fifth moves nothing
   using Lanes = Eigen::Array<double, lanes, 1>;
   using LaneRow = Eigen::Array<double, lanes, Eigen::Dynamic>;  // column k: input order_[k] of eight rows
 
@@ -149,6 +146,15 @@ class Compensation {
     WeightRows rounded;
     std::array<double, lanes> errors;
   };
+
+  /// Whether H with this much added to its diagonal has a Cholesky decomposition; both are kept.
+  bool decompose(const Eigen::VectorXd& diagonal, double damping) {
+    damped_.diagonal() = diagonal.array() + damping;
+    damping_ = damping;
+    return cholesky_.compute(damped_).info() == Eigen::Success;
+  }
+  /// The columns of x (rows, K) in the order of the inputs here.
+  Eigen::MatrixXd in_order(const Eigen::MatrixXd& x) const { return x(Eigen::seqN(0, x.rows()), order_); }
 
   static void check(const Eigen::MatrixXd& h, double damping) {
     if (h.rows() != h.cols() || h.rows() < 1 || !h.allFinite()) {
@@ -239,7 +245,8 @@ class Compensation {
     return q;
   }
 
-  /// Moves single weights to where the damped error is least with the others as they are, until none moves.
+  /// Moves single weights to where the damped error is least with the others as they are, until none moves, or
+  /// most_sweeps times.
   void improve(const LaneRow& w, LaneRow& q, Eigen::Index count, std::span<const AnyFormat> formats) const {
     LaneRow slope = LaneRow::Zero(lanes, size());  // half the derivative of the error
     for (Eigen::Index k = 0; k < size(); ++k) {
@@ -247,7 +254,7 @@ class Compensation {
       for (Eigen::Index i = 0; i < size(); ++i) slope.col(i) += damped_(i, k) * change;
     }
     bool moved = true;
-    for (int sweep = 0; moved && sweep < sweeps_; ++sweep) {
+    for (int sweep = 0; moved && sweep < most_sweeps; ++sweep) {
       moved = false;
       for (Eigen::Index k = size() - 1; k >= 0; --k) {
         Lanes step = Lanes::Zero();
@@ -281,7 +288,6 @@ class Compensation {
   Eigen::MatrixXd damped_{};           // H + damping, in that order
   Eigen::LLT<Eigen::MatrixXd> cholesky_{};
   double damping_ = 0;
-  int sweeps_;
 };
 
 }  // namespace ristretto

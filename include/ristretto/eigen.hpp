@@ -44,42 +44,56 @@ concept EigenDense = requires(const std::remove_cvref_t<X>& x) { take_dense(x); 
 template <class X>
 concept EigenObject = EigenTensor<X> || EigenDense<X>;
 
+template <class X>
+inline constexpr bool of_numbers =
+    std::is_same_v<typename X::Scalar, float> || std::is_same_v<typename X::Scalar, double>;
+template <class X>
+inline constexpr bool is_writable = requires(X& x) {
+  { x.data() } -> std::same_as<typename X::Scalar*>;
+};
+
+/// trim_run(span, index of its first element) over the elements of x, which has gaps or rows apart.
+template <class X, class Trim>
+void for_each_run_apart(X& x, std::uint64_t first, Trim trim_run) {
+  using Scalar = typename X::Scalar;
+  const auto inner = static_cast<std::size_t>(x.innerSize());
+  const Eigen::Index stride = x.innerStride();
+  for (Eigen::Index outer = 0; outer < x.outerSize(); ++outer) {
+    Scalar* run = x.data() + outer * x.outerStride();
+    const std::uint64_t index = first + static_cast<std::uint64_t>(outer) * inner;
+    if (stride == 1) {
+      trim_run(std::span<Scalar>(run, inner), index);
+      continue;
+    }
+    Scalar gathered[256];
+    for (std::size_t done = 0; done < inner;) {
+      const std::size_t n = std::min(std::size(gathered), inner - done);
+      Scalar* from = run + static_cast<Eigen::Index>(done) * stride;
+      for (std::size_t k = 0; k < n; ++k) gathered[k] = from[static_cast<Eigen::Index>(k) * stride];
+      trim_run(std::span<Scalar>(gathered, n), index + done);
+      for (std::size_t k = 0; k < n; ++k) from[static_cast<Eigen::Index>(k) * stride] = gathered[k];
+      done += n;
+    }
+  }
+}
+
 /// trim_run(span, index of its first element) over the elements of x, in storage order.
 template <EigenObject X, class Trim>
 void for_each_run(X& x, std::uint64_t first, Trim trim_run) {
-  using Scalar = typename X::Scalar;
-  static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, double>,
-                "ristretto::trim takes Eigen objects of float or double");
-  static_assert(
-      requires {
-        { x.data() } -> std::same_as<Scalar*>;
-      },
-      "ristretto::trim writes to an Eigen object in memory that is not const; for an expression use "
-      "expression.unaryExpr(trimmer), or assign it to a matrix first");
-  if constexpr (EigenTensor<X>) {
-    trim_run(std::span<Scalar>(x.data(), static_cast<std::size_t>(x.size())), first);
-  } else {
-    const auto inner = static_cast<std::size_t>(x.innerSize());
-    const Eigen::Index stride = x.innerStride();
-    if (stride == 1 && (x.outerSize() <= 1 || x.outerStride() == x.innerSize())) {  // without gaps
-      return trim_run(std::span<Scalar>(x.data(), static_cast<std::size_t>(x.size())), first);
-    }
-    for (Eigen::Index outer = 0; outer < x.outerSize(); ++outer) {
-      Scalar* run = x.data() + outer * x.outerStride();
-      const std::uint64_t index = first + static_cast<std::uint64_t>(outer) * inner;
-      if (stride == 1) {
-        trim_run(std::span<Scalar>(run, inner), index);
-        continue;
-      }
-      Scalar gathered[256];
-      for (std::size_t done = 0; done < inner;) {
-        const std::size_t n = std::min(std::size(gathered), inner - done);
-        Scalar* from = run + static_cast<Eigen::Index>(done) * stride;
-        for (std::size_t k = 0; k < n; ++k) gathered[k] = from[static_cast<Eigen::Index>(k) * stride];
-        trim_run(std::span<Scalar>(gathered, n), index + done);
-        for (std::size_t k = 0; k < n; ++k) from[static_cast<Eigen::Index>(k) * stride] = gathered[k];
-        done += n;
-      }
+  static_assert(of_numbers<X>, "ristretto::trim takes Eigen objects of float or double; cast<float>() others first");
+  static_assert(is_writable<X>,
+                "ristretto::trim writes to an Eigen object in memory that is not const; for an expression use "
+                "expression.unaryExpr(trimmer), or assign it to a matrix first");
+  if constexpr (of_numbers<X> && is_writable<X>) {
+    const auto whole = [&] {
+      trim_run(std::span<typename X::Scalar>(x.data(), static_cast<std::size_t>(x.size())), first);
+    };
+    if constexpr (EigenTensor<X>) {
+      whole();
+    } else if (x.innerStride() == 1 && (x.outerSize() <= 1 || x.outerStride() == x.innerSize())) {  // without gaps
+      whole();
+    } else {
+      for_each_run_apart(x, first, trim_run);
     }
   }
 }
@@ -158,16 +172,20 @@ void trim_copy(const In& in, Out& out, TrimSpans trim_spans, TrimInPlace trim_in
 /// Trims x in place, element k in storage order as element first + k. x: Matrix, Array, Map, Ref, (strided) Block,
 /// Tensor or TensorMap of float or double.
 template <class Arch = DefaultArch, detail::EigenObject X, class F, class R>
+  requires detail::Trimming<F, R>
 void trim(X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
-  detail::visit_trimmer(trimmer, [&](const auto& chosen) {
-    detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, chosen, index); });
-  });
+  if constexpr (Trimmer<F, R>::chosen_at_run_time) {
+    detail::visit_trimmer(trimmer, [&](const auto& chosen) { trim<Arch>(x, chosen, first); });
+  } else {
+    detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, trimmer, index); });
+  }
 }
 
 /// out = in, trimmed; element k in the storage order of out is element first + k. `in` may be any expression of the
 /// same shape (of a tensor: a tensor or a map). Throws std::invalid_argument when out cannot be resized and has another
 /// shape.
 template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, class F, class R>
+  requires detail::Trimming<F, R>
 void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
   detail::trim_copy(
       in, out, [&](auto from, auto to) { trim<Arch>(from, to, trimmer, first); },

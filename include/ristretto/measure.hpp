@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What a trim did to a tensor.
+// What a trim did to a tensor, and how sure a difference of scores is.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -92,6 +94,33 @@ inline Measurement measure(std::span<const float> x, std::span<const float> trim
 /// Compares any two tensors; nothing counts as saturated.
 inline Measurement measure(std::span<const float> x, std::span<const float> other) {
   return detail::measure(x, other, -Ops<float>::infinity, Ops<float>::infinity);
+}
+
+/// A mean difference between two scores of the same items, and how sure it is.
+struct PairedDifference {
+  double value = 0;           ///< the mean of a - b
+  double standard_error = 0;  ///< of that mean; it is smaller than that of two separate samples
+};
+
+/// The mean of a[i] - b[i] and its standard error, for instance of which pictures two nets get right: ranges of bool or
+/// of numbers. Zeros for empty ones. Throws std::invalid_argument when the sizes differ.
+template <std::ranges::sized_range A, std::ranges::sized_range B>
+PairedDifference paired_difference(const A& a, const B& b) {
+  if (std::ranges::size(a) != std::ranges::size(b)) {
+    throw std::invalid_argument("ristretto::paired_difference: there are " + std::to_string(std::ranges::size(a)) +
+                                " scores and " + std::to_string(std::ranges::size(b)) + "; give it two for each item");
+  }
+  double sum = 0, squares = 0;
+  auto other = std::ranges::begin(b);
+  for (const auto score : a) {
+    const double difference = static_cast<double>(score) - static_cast<double>(*other);
+    sum += difference;
+    squares += difference * difference;
+    ++other;
+  }
+  const auto n = static_cast<double>(std::max<std::size_t>(std::ranges::size(a), 1));
+  const double mean = sum / n;
+  return {mean, std::sqrt(std::max(0.0, squares / n - mean * mean) / n)};
 }
 
 }  // namespace ristretto

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Repairs of trimmed layers beside compensated rounding: biases that are corrected behind the activation, and scales
-// of channels that are evened out between layers.
+// Repairs of trimmed layers beside compensated rounding: bias correction behind the activation, and cross-layer
+// equalization, which evens out the scales of channels between layers.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,7 @@ inline void check_exponents(const char* name, std::span<const int> exponents) {
 
 }  // namespace detail
 
-/// A correction of the bias of one channel such that what comes out of its activation is close to what is wanted:
+/// Bias correction of one channel, such that what comes out of its activation is close to what is wanted:
 /// x above 0, x * negative_slope below (0: ReLU, 1: no activation). Made in two passes over the same positions; the
 /// second sees whether it helps. Bringing only the means before a ReLU together moves many values that it hides.
 /// Both passes throw std::invalid_argument unless there are as many numbers as are wanted.
@@ -88,13 +88,13 @@ class BiasCorrection {
   double errors_[std::size(shares)] = {};
 };
 
-/// Exponents that even out the channels between two layers with a ReLU, or nothing, between them: channel c of the
-/// first layer times 2^e[c], what reads it in the second times 2^-e[c]. `read`: how large the weights are that read
-/// each channel. Without `made` these become alike, to a factor of 2, as suits a first layer whose channels have scales
-/// of their own; with the sizes of the first layer's channels both become as large as each other. Powers of two change
-/// no other bit, save of subnormal numbers. Channels stay where a size is not positive and normal, or where the
-/// exponent would be beyond +-60. Throws std::invalid_argument when the sizes differ in number. Source of the idea:
-/// Nagel et al., arXiv:1906.04721.
+/// Cross-layer equalization by powers of two. Exponents that even out the channels between two layers with a ReLU, or
+/// nothing, between them: channel c of the first layer times 2^e[c], what reads it in the second times 2^-e[c]. `read`:
+/// how large the weights are that read each channel. Without `made` these become alike, to a factor of 2, as suits a
+/// first layer whose channels have scales of their own: sizes 1, 2, 4 give -1, 0, 1. With the sizes of the first
+/// layer's channels both become as large as each other. Powers of two change no other bit, save of subnormal numbers.
+/// Channels stay where a size is not positive and normal, or where the exponent would be beyond +-60. Throws
+/// std::invalid_argument when the sizes differ in number. Source of the idea: Nagel et al., arXiv:1906.04721.
 inline std::vector<int> equalizing_exponents(std::span<const float> read, std::span<const float> made = {}) {
   if (!made.empty() && made.size() != read.size()) {
     throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) +

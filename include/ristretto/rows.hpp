@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Rows of a matrix with a format each: formats times powers of two.
+// Formats times powers of two: for a range, by any loss, and one for each row of a matrix (per-channel quantization).
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -30,8 +31,8 @@ inline bool covers_ends(const AnyFormat& format, const MinMax& ends) {
   return format.visit([&](const auto& f) { return covers(f, ends.max) && (f.lowest() == 0 || covers(f, ends.min)); });
 }
 
-/// Of the format times any power of two the one with the least error (min_mse), or the finest that covers the ends.
-/// Where no such power gives a format, the nearest that does.
+/// Of the format times any power of two the one with the least error (min_mse; of several without error the finest), or
+/// the finest that covers the ends. Where no such power gives a format, the nearest that does.
 template <class Arch>
 Scale best_scale(const AnyFormat& format, const Sample& sample, const MinMax& ends, RangeRule rule) {
   constexpr int reach = 14;  // octaves from the widest on; no good grid is narrower
@@ -44,17 +45,27 @@ Scale best_scale(const AnyFormat& format, const Sample& sample, const MinMax& en
     const AnyFormat scaled = format.scaled(e);
     if (rule != RangeRule::min_mse && e < widest && !covers_ends(scaled, ends)) break;
     const double error = scaled.visit([&](const auto& f) { return squared_error<Arch>(sample, f, scratch); });
-    if (rule != RangeRule::min_mse || error < best.error * (1 - 1e-9)) best = {e, error};
+    if (rule != RangeRule::min_mse || error < best.error * (1 - 1e-9) || error == 0) best = {e, error};
   }
   return best;
 }
 
 }  // namespace detail
 
+/// The format times 2^shift for each of the shifts. Throws std::invalid_argument where there is no such format.
+inline std::vector<AnyFormat> row_formats(const AnyFormat& format, std::span<const int> shifts) {
+  std::vector<AnyFormat> formats;
+  for (const int shift : shifts) formats.push_back(format.scaled(shift));
+  return formats;
+}
+
 /// Formats for the rows of a matrix: row r has `format` times 2^shifts[r].
 struct RowFormats {
   AnyFormat format;
   std::vector<int> shifts;  ///< one for each row
+
+  /// The format of each row, as trim_rows and Compensation take them.
+  std::vector<AnyFormat> formats() const { return row_formats(format, shifts); }
 };
 
 namespace detail {
@@ -127,9 +138,39 @@ AnyFormat choose_scaled(std::span<const AnyFormat> shapes, const Range& range, c
   return best.format.scaled(best.shifts.front());
 }
 
-/// The same for each of the rows of x, which have one length and lie one after the other: its own scale, but one format
-/// for all, that with the least squared error. Throws std::invalid_argument where x has no such rows or is not finite,
-/// without formats, for the rule ristretto2016 and for a share outside (0, 1].
+/// The format with the least loss(format), a number: of each shape that times a power of two which choose_scaled gives,
+/// and its neighbours, four powers of two down and up. `start`, by default what choose_scaled gives for all shapes,
+/// stays unless another loses less by more than 1e-9 of its loss: sums of, say, exponentials differ a little between
+/// machines. Throws what choose_scaled throws, and std::invalid_argument when a loss is NaN.
+template <class Arch = DefaultArch, class Loss>
+AnyFormat choose_by(std::span<const AnyFormat> shapes, const Range& range, Loss loss,
+                    const std::optional<AnyFormat>& start = {}) {
+  constexpr int reach = 4;
+  const auto loss_of = [&](const AnyFormat& format) {
+    const double found = loss(format);
+    if (found == found) return found;
+    throw std::invalid_argument("ristretto::choose_by: the loss with " + to_string(format) +
+                                " is NaN; return a number");
+  };
+  AnyFormat best = start ? *start : choose_scaled<Arch>(shapes, range);
+  double least = loss_of(best);
+  for (const AnyFormat& shape : shapes) {
+    const AnyFormat middle = choose_scaled<Arch>(std::span(&shape, 1), range);
+    for (int shift = -reach; shift <= reach; ++shift) {
+      if (!middle.can_scale(shift)) continue;
+      const AnyFormat format = middle.scaled(shift);
+      const double found = loss_of(format);
+      if (found >= least - 1e-9 * std::abs(least)) continue;
+      best = format;
+      least = found;
+    }
+  }
+  return best;
+}
+
+/// What choose_scaled does, for each of the rows of x, which have one length and lie one after the other: each has its
+/// own scale, but all have one format, that with the least squared error. Throws std::invalid_argument where x has no
+/// such rows or is not finite, without formats, for the rule ristretto2016 and for a share outside (0, 1].
 template <class Arch = DefaultArch>
 RowFormats choose_rows(std::span<const AnyFormat> shapes, std::span<const float> x, std::size_t rows,
                        const Choice& choice = {}) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -72,83 +73,123 @@ inline bool within_margin(double score, double baseline, double margin) {
   return score >= baseline - margin - 1e-12 * std::abs(baseline);
 }
 
+/// What a report answers: whether the search goes on.
+enum class Proceed { yes, no };
+
+namespace detail {
+
+/// Hands a trial to a report. One that returns nothing lets the search go on.
+template <class Report, class Trial>
+Proceed hand_to(Report& report, const Trial& trial) {
+  using Answer = std::invoke_result_t<Report&, const Trial&>;
+  static_assert(std::is_void_v<Answer> || std::is_same_v<Answer, Proceed>,
+                "ristretto: a report returns nothing, or ristretto::Proceed::yes or no");
+  if constexpr (std::is_same_v<Answer, Proceed>) return report(trial);
+  if constexpr (std::is_void_v<Answer>) report(trial);
+  return Proceed::yes;
+}
+
+/// The steps of ristretto::search.
+template <class Candidate, class Score, class Report>
+class Search {
+ public:
+  Search(std::span<const Part<Candidate>> parts, Score& score, double margin, Report& report,
+         SearchResult<Candidate>& result)
+      : parts_(parts), score_(score), margin_(margin), report_(report), result_(result), level_(parts.size()) {}
+
+  void run() {
+    result_ = {};
+    result_.alone = result_.assignment = Assignment<Candidate>(parts_.size());
+    try_out(result_.assignment, std::nullopt);
+    for (std::size_t p = 0; p < parts_.size() && goes_on(); ++p) narrow(p);
+    if (goes_on()) combine();
+    while (goes_on() && !holds_ && std::any_of(level_.begin(), level_.end(), [](auto l) { return l > 0; })) step_back();
+    result_.finished = goes_on();
+  }
+
+ private:
+  using Levels = std::vector<std::size_t>;
+
+  bool goes_on() const { return proceed_ == Proceed::yes; }
+
+  /// Scores and reports an assignment. The trial stays where it is until the next.
+  const Trial<Candidate>& try_out(const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
+    const double value = score_(assignment);
+    if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
+    if (result_.trials.empty()) result_.baseline = result_.score = value;
+    result_.trials.push_back({assignment, part, value, within_margin(value, result_.baseline, margin_)});
+    proceed_ = hand_to(report_, std::as_const(result_.trials.back()));
+    return result_.trials.back();
+  }
+
+  Assignment<Candidate> at(const Levels& level) const {
+    Assignment<Candidate> assignment(parts_.size());
+    for (std::size_t p = 0; p < parts_.size(); ++p) {
+      if (level[p] > 0) assignment[p] = parts_[p].candidates[level[p] - 1];
+    }
+    return assignment;
+  }
+
+  /// A part alone, down to its first candidate below the margin.
+  void narrow(std::size_t p) {
+    for (const Candidate& candidate : parts_[p].candidates) {
+      Assignment<Candidate> alone(parts_.size());
+      alone[p] = candidate;
+      if (!try_out(alone, p).within_margin) return;
+      ++level_[p];
+      result_.alone[p] = candidate;
+      if (!goes_on()) return;
+    }
+  }
+  /// All parts as narrow as each is alone.
+  void combine() {
+    const Trial<Candidate>& trial = try_out(at(level_), std::nullopt);
+    result_.alone_score = trial.score;
+    holds_ = trial.within_margin;
+    keep_best(trial);
+  }
+  /// The step back up that gives the best score.
+  void step_back() {
+    std::optional<std::pair<std::size_t, Trial<Candidate>>> best;
+    for (std::size_t p = 0; p < parts_.size() && goes_on(); ++p) {
+      if (level_[p] == 0) continue;
+      Levels wider = level_;
+      --wider[p];
+      const Trial<Candidate>& trial = try_out(at(wider), std::nullopt);
+      keep_best(trial);
+      if (!best || trial.score > best->second.score) best.emplace(p, trial);
+    }
+    --level_[best->first];
+    holds_ = best->second.within_margin;
+  }
+
+  void keep_best(const Trial<Candidate>& trial) {
+    if (!trial.within_margin || (kept_ && trial.score <= result_.score)) return;
+    kept_ = true;
+    result_.assignment = trial.assignment;
+    result_.score = trial.score;
+  }
+
+  std::span<const Part<Candidate>> parts_;
+  Score& score_;
+  double margin_;
+  Report& report_;
+  SearchResult<Candidate>& result_;
+  Proceed proceed_ = Proceed::yes;
+  Levels level_;        // of part p: candidates[level - 1], or untouched at 0
+  bool holds_ = false;  // the combination at these levels
+  bool kept_ = false;   // the result is a combination
+};
+
+}  // namespace detail
+
 /// Narrows parts while the score stays at or above the baseline less `margin` (in the units of the score).
 ///
 /// Each part alone walks down its candidates and stops at the first that falls below the margin (the original's
 /// sequence). Then the combination of what each part can bear is scored. While it misses the margin, one part steps
 /// back up: the one whose step gives the best score (the first of equals). Every trial is handed to `report` as it is
-/// scored, and is in `result` at once; when `score` or `report` throws, for instance to stop a long search, `result`
-/// keeps what was found. Throws std::invalid_argument when a part has no candidate, the margin is negative or a score
-/// is NaN.
-template <class Candidate, class Score, class Report>
-void search(std::span<const Part<Candidate>> parts, Score score, double margin, Report report,
-            SearchResult<Candidate>& result) {
-  detail::check_search("ristretto::search", parts, margin);
-  const Assignment<Candidate> untouched(parts.size());
-  result = SearchResult<Candidate>{};
-  result.alone = result.assignment = untouched;
-
-  const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
-    const double value = score(assignment);
-    if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
-    if (result.trials.empty()) result.baseline = result.score = value;
-    result.trials.push_back({assignment, part, value, ristretto::within_margin(value, result.baseline, margin)});
-    report(result.trials.back());
-    return result.trials.back();
-  };
-  try_out(untouched, std::nullopt);
-
-  std::vector<std::size_t> level(parts.size());  // of part p: candidates[level - 1], or untouched at 0
-  const auto combine = [&](const std::vector<std::size_t>& levels) {
-    Assignment<Candidate> assignment = untouched;
-    for (std::size_t p = 0; p < parts.size(); ++p) {
-      if (levels[p] > 0) assignment[p] = parts[p].candidates[levels[p] - 1];
-    }
-    return assignment;
-  };
-
-  for (std::size_t p = 0; p < parts.size(); ++p) {
-    for (const Candidate& candidate : parts[p].candidates) {
-      Assignment<Candidate> assignment = untouched;
-      assignment[p] = candidate;
-      const auto trial = try_out(assignment, p);
-      if (!trial.within_margin) break;
-      ++level[p];
-      result.alone[p] = candidate;
-    }
-  }
-
-  auto current = try_out(combine(level), std::nullopt);
-  result.alone_score = current.score;
-  bool held = false;
-  const auto keep_best = [&](const Trial<Candidate>& trial) {
-    if (!trial.within_margin || (held && trial.score <= result.score)) return;
-    held = true;
-    result.assignment = trial.assignment;
-    result.score = trial.score;
-  };
-  keep_best(current);
-  while (!current.within_margin && std::any_of(level.begin(), level.end(), [](std::size_t l) { return l > 0; })) {
-    std::optional<Trial<Candidate>> best;
-    std::size_t best_part = 0;
-    for (std::size_t p = 0; p < parts.size(); ++p) {
-      if (level[p] == 0) continue;
-      auto wider = level;
-      --wider[p];
-      auto trial = try_out(combine(wider), std::nullopt);
-      keep_best(trial);
-      if (!best || trial.score > best->score) {
-        best = std::move(trial);
-        best_part = p;
-      }
-    }
-    --level[best_part];
-    current = *best;
-  }
-  result.finished = true;
-}
-
-/// The same, returning the result.
+/// scored; after the answer Proceed::no the search returns, unfinished, with what it has found. Throws
+/// std::invalid_argument when a part has no candidate, the margin is negative or a score is NaN.
 template <class Candidate, class Score, class Report>
 SearchResult<Candidate> search(const std::vector<Part<Candidate>>& parts, Score score, double margin, Report report) {
   SearchResult<Candidate> result;
@@ -158,6 +199,13 @@ SearchResult<Candidate> search(const std::vector<Part<Candidate>>& parts, Score 
 template <class Candidate, class Score>
 SearchResult<Candidate> search(const std::vector<Part<Candidate>>& parts, Score score, double margin) {
   return search(parts, score, margin, [](const Trial<Candidate>&) {});
+}
+/// The same for callables that may throw: every trial is in `result` at once, which keeps what was found.
+template <class Candidate, class Score, class Report>
+void search(std::span<const Part<Candidate>> parts, Score score, double margin, Report report,
+            SearchResult<Candidate>& result) {
+  detail::check_search("ristretto::search", parts, margin);
+  detail::Search(parts, score, margin, report, result).run();
 }
 
 }  // namespace ristretto

@@ -84,6 +84,157 @@ inline void check_number(double value, const char* what) {
                               "; return finite numbers");
 }
 
+/// The steps of ristretto::search_costs.
+template <class Candidate, class Score, class Cost, class Report>
+class CostSearch {
+ public:
+  CostSearch(std::span<const Part<Candidate>> parts, Score& score, Cost& cost, double margin, Report& report,
+             CostResult<Candidate>& result)
+      : parts_(parts),
+        score_(score),
+        cost_(cost),
+        margin_(margin),
+        report_(report),
+        result_(result),
+        losses_(parts.size()),
+        stays_(parts.size()) {}
+
+  void run() {
+    result_ = {};
+    result_.assignment = Assignment<Candidate>(parts_.size());
+    try_out(result_.assignment, std::nullopt);
+    if (!goes_on()) return;
+    here_ = {try_out(widest(), std::nullopt), std::vector<std::size_t>(parts_.size())};
+    if (here_.trial.within_margin) {
+      for (std::size_t p = 0; p < parts_.size(); ++p) try_alone(p);
+      walk();
+    }
+    result_.finished = goes_on();
+  }
+
+ private:
+  /// Where the walk is: at candidates[level[p]] of each part.
+  struct Place {
+    CostTrial<Candidate> trial{};
+    std::vector<std::size_t> level{};
+  };
+
+  bool goes_on() const { return proceed_ == Proceed::yes; }
+  /// Whether a trial may be the result.
+  bool holds(const CostTrial<Candidate>& trial) const { return trial.within_margin && trial.loss <= most_; }
+  void keep(const CostTrial<Candidate>& trial) {
+    result_.assignment = trial.assignment;
+    result_.score = trial.score;
+    result_.cost = trial.cost;
+  }
+  void keep_if_cheaper(const CostTrial<Candidate>& trial) {
+    if (holds(trial) && trial.cost < result_.cost) keep(trial);
+  }
+
+  /// Scores and reports an assignment. The trial stays where it is until the next.
+  const CostTrial<Candidate>& try_out(const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
+    const Worth worth = score_(assignment);
+    CostTrial<Candidate> trial{assignment, part, worth.score, worth.loss, cost_(assignment), false};
+    check_number(trial.score, "a score");
+    check_number(trial.loss, "a loss");
+    check_number(trial.cost, "a cost");
+    if (result_.trials.empty()) {
+      result_.baseline = trial.score;
+      keep(trial);
+    }
+    trial.within_margin = within_margin(trial.score, result_.baseline, margin_);
+    keep_if_cheaper(trial);
+    result_.trials.push_back(std::move(trial));
+    proceed_ = hand_to(report_, std::as_const(result_.trials.back()));
+    return result_.trials.back();
+  }
+
+  Assignment<Candidate> widest() const {
+    Assignment<Candidate> assignment;
+    for (const Part<Candidate>& part : parts_) assignment.push_back(part.candidates.front());
+    return assignment;
+  }
+  /// What is here, with another candidate of one part.
+  Assignment<Candidate> with(std::size_t p, std::size_t candidate) const {
+    Assignment<Candidate> assignment = here_.trial.assignment;
+    assignment[p] = parts_[p].candidates[candidate];
+    return assignment;
+  }
+
+  /// The loss at each candidate of a part while the others are at their widest.
+  void try_alone(std::size_t p) {
+    losses_[p] = {here_.trial.loss};
+    for (std::size_t c = 1; c < parts_[p].candidates.size() && goes_on(); ++c) {
+      losses_[p].push_back(try_out(with(p, c), p).loss);
+    }
+  }
+
+  /// The part whose next candidate saves most for what it loses; none where nothing is saved.
+  std::optional<std::size_t> best_part() {
+    std::optional<std::size_t> best;
+    Step best_step;
+    for (std::size_t p = 0; p < parts_.size(); ++p) {
+      const std::size_t next = here_.level[p] + 1;
+      if (stays_[p] || next >= losses_[p].size()) continue;
+      const Step step{here_.trial.cost - cost_(with(p, next)), std::max(losses_[p][next] - losses_[p][next - 1], 0.0)};
+      if (step.saved <= 0 || (best && !step.is_better_than(best_step))) continue;
+      best = p;
+      best_step = step;
+    }
+    return best;
+  }
+  void narrow(std::size_t p) {
+    here_.trial = try_out(with(p, here_.level[p] + 1), std::nullopt);
+    ++here_.level[p];
+  }
+  /// Back to a place from where this part was narrowed; it is not again.
+  void take_back(std::size_t p, const Place& before) {
+    here_ = before;
+    stays_[p] = true;
+  }
+
+  /// Down to twice the margin, far enough to see whether a miss is noise. If the last is one, the step that left the
+  /// margin is taken back, and the walk goes on from there without what does not hold.
+  void walk() {
+    Place held = here_;
+    std::size_t left_by = 0;
+    std::optional<std::size_t> best;
+    while (goes_on() && within_margin(here_.trial.score, result_.baseline, 2 * margin_) && (best = best_part())) {
+      if (here_.trial.within_margin) {
+        held = here_;
+        left_by = *best;
+      }
+      narrow(*best);
+    }
+    if (!goes_on() || here_.trial.within_margin) return;
+    bound_loss(std::max(here_.trial.loss, held.trial.loss));  // what it goes on from holds
+    take_back(left_by, held);
+    while (goes_on() && (best = best_part())) {
+      held = here_;
+      narrow(*best);
+      if (!holds(here_.trial)) take_back(*best, held);
+    }
+  }
+  /// The result loses no more than this; trials that were scored before count as well.
+  void bound_loss(double most) {
+    most_ = most;
+    keep(result_.trials.front());
+    for (const CostTrial<Candidate>& trial : result_.trials) keep_if_cheaper(trial);
+  }
+
+  std::span<const Part<Candidate>> parts_;
+  Score& score_;
+  Cost& cost_;
+  double margin_;
+  Report& report_;
+  CostResult<Candidate>& result_;
+  Proceed proceed_ = Proceed::yes;
+  double most_ = std::numeric_limits<double>::infinity();  // that a result may lose
+  std::vector<std::vector<double>> losses_;                // of each candidate of a part alone
+  std::vector<bool> stays_;                                // parts that are not narrowed any more
+  Place here_{};
+};
+
 }  // namespace detail
 
 /// Narrows many parts as far as the score stays at or above the baseline less `margin`, such that `cost` becomes small.
@@ -94,117 +245,30 @@ inline void check_number(double value, const char* what) {
 /// narrowed, and all together are scored, until they miss twice the margin or nothing is left to narrow. If the last
 /// missed the margin, the walk goes on from the last that held it in the same way, but now a step is taken back, and
 /// that part stays, if it falls below the margin or if the loss is greater than at both of these: of many trials with
-/// noisy scores, some hold by chance. This counts for earlier trials, too, so `result` may become dearer once. A part
-/// whose next candidate saves nothing stays anyway. So the result has been scored as a whole. `score` returns a Worth
-/// or a number, `cost` a number for an assignment. Every trial is handed to `report` as it is scored, and is in
-/// `result` at once; when a callable throws, for instance because time is up, `result` keeps the best so far. The same
-/// scores, losses and costs give the same result. Throws std::invalid_argument when a part has no candidate, the margin
-/// is negative, or a score, a loss or a cost is not finite.
+/// noisy scores, some hold by chance. This counts for earlier trials, too, so the result may become dearer once. A part
+/// whose next candidate saves nothing stays anyway. So the result has been scored as a whole.
+///
+/// `score` returns a Worth or a number, `cost` a number for an assignment. Every trial is handed to `report` as it is
+/// scored; after the answer Proceed::no the search returns, unfinished, with the best so far. The same scores, losses
+/// and costs give the same result. Throws std::invalid_argument when a part has no candidate, the margin is negative,
+/// or a score, a loss or a cost is not finite.
+template <class Candidate, class Score, class Cost, class Report>
+CostResult<Candidate> search_costs(const std::vector<Part<Candidate>>& parts, Score score, Cost cost, double margin,
+                                   Report report) {
+  CostResult<Candidate> result;
+  search_costs(std::span<const Part<Candidate>>(parts), score, cost, margin, report, result);
+  return result;
+}
+template <class Candidate, class Score, class Cost>
+CostResult<Candidate> search_costs(const std::vector<Part<Candidate>>& parts, Score score, Cost cost, double margin) {
+  return search_costs(parts, score, cost, margin, [](const CostTrial<Candidate>&) {});
+}
+/// The same for callables that may throw: every trial is in `result` at once, which keeps the best so far.
 template <class Candidate, class Score, class Cost, class Report>
 void search_costs(std::span<const Part<Candidate>> parts, Score score, Cost cost, double margin, Report report,
                   CostResult<Candidate>& result) {
   detail::check_search("ristretto::search_costs", parts, margin);
-  const Assignment<Candidate> untouched(parts.size());
-  result = CostResult<Candidate>{};
-  result.assignment = untouched;
-
-  double most = std::numeric_limits<double>::infinity();  // that a result may lose
-  const auto holds = [&](const CostTrial<Candidate>& trial) { return trial.within_margin && trial.loss <= most; };
-  const auto keep = [&result](const CostTrial<Candidate>& trial) {
-    result.assignment = trial.assignment;
-    result.score = trial.score;
-    result.cost = trial.cost;
-  };
-  const auto try_out = [&](const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
-    const Worth worth = score(assignment);
-    CostTrial<Candidate> trial{assignment, part, worth.score, worth.loss, cost(assignment), false};
-    detail::check_number(trial.score, "a score");
-    detail::check_number(trial.loss, "a loss");
-    detail::check_number(trial.cost, "a cost");
-    if (result.trials.empty()) {
-      result.baseline = trial.score;
-      keep(trial);
-    }
-    trial.within_margin = ristretto::within_margin(trial.score, result.baseline, margin);
-    result.trials.push_back(trial);
-    if (holds(trial) && trial.cost < result.cost) keep(trial);
-    report(result.trials.back());
-    return trial;
-  };
-  try_out(untouched, std::nullopt);
-
-  Assignment<Candidate> current = untouched;
-  for (std::size_t p = 0; p < parts.size(); ++p) current[p] = parts[p].candidates.front();
-  CostTrial<Candidate> now = try_out(current, std::nullopt);
-  if (!now.within_margin) {
-    result.finished = true;
-    return;
-  }
-  const auto narrowed = [&](std::size_t p, std::size_t candidate) {
-    Assignment<Candidate> assignment = current;
-    assignment[p] = parts[p].candidates[candidate];
-    return assignment;
-  };
-
-  std::vector<std::vector<double>> losses(parts.size());  // of each candidate of a part alone
-  for (std::size_t p = 0; p < parts.size(); ++p) {
-    losses[p].push_back(now.loss);
-    for (std::size_t c = 1; c < parts[p].candidates.size(); ++c) losses[p].push_back(try_out(narrowed(p, c), p).loss);
-  }
-
-  std::vector<std::size_t> level(parts.size());
-  std::vector<bool> stays(parts.size());
-  const auto best_part = [&] {
-    std::optional<std::size_t> best;
-    detail::Step best_step;
-    for (std::size_t p = 0; p < parts.size(); ++p) {
-      if (stays[p] || level[p] + 1 >= losses[p].size()) continue;
-      const double lost = losses[p][level[p] + 1] - losses[p][level[p]];
-      const detail::Step step{now.cost - cost(narrowed(p, level[p] + 1)), std::max(lost, 0.0)};
-      if (step.saved <= 0 || (best && !step.is_better_than(best_step))) continue;
-      best = p;
-      best_step = step;
-    }
-    return best;
-  };
-
-  bool first = true;  // goes on to twice the margin, far enough to see whether a miss is noise
-  auto held = std::tuple(current, now, level);
-  std::size_t missed = parts.size();  // the part whose step left it
-  while (true) {
-    const std::optional<std::size_t> best = best_part();
-    if (best && (first ? ristretto::within_margin(now.score, result.baseline, 2 * margin) : holds(now))) {
-      if (now.within_margin) {
-        held = std::tuple(current, now, level);
-        missed = *best;
-      }
-      now = try_out(narrowed(*best, level[*best] + 1), std::nullopt);
-      current = now.assignment;
-      ++level[*best];
-      continue;
-    }
-    if (holds(now)) break;
-    if (first) {
-      first = false;
-      most = std::max(now.loss, std::get<1>(held).loss);  // so that what it goes on from holds
-      keep(result.trials.front());
-      for (const CostTrial<Candidate>& trial : result.trials) {
-        if (holds(trial) && trial.cost < result.cost) keep(trial);
-      }
-    }
-    std::tie(current, now, level) = held;
-    stays[missed] = true;
-  }
-  result.finished = true;
-}
-
-/// The same, returning the result.
-template <class Candidate, class Score, class Cost>
-CostResult<Candidate> search_costs(const std::vector<Part<Candidate>>& parts, Score score, Cost cost, double margin) {
-  CostResult<Candidate> result;
-  search_costs(
-      std::span<const Part<Candidate>>(parts), score, cost, margin, [](const CostTrial<Candidate>&) {}, result);
-  return result;
+  detail::CostSearch(parts, score, cost, margin, report, result).run();
 }
 
 }  // namespace ristretto

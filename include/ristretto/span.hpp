@@ -70,7 +70,8 @@ void trim_span(std::span<const S> in, std::span<S> out, const Trimmer<F, R>& tri
 /// out[k] = in[k] trimmed as element first + k. `in` and `out` are vectors, arrays or spans of float or of double, the
 /// same one or such that do not overlap. `stores` changes no bit. Throws std::invalid_argument when the sizes differ.
 template <class Arch = DefaultArch, class In, class Out, class F, class R>
-  requires detail::Contiguous<const In&, const detail::NumberOf<Out>> && detail::WritableNumbers<Out>
+  requires detail::Contiguous<const In&, const detail::NumberOf<Out>> && detail::WritableNumbers<Out> &&
+           detail::Trimming<F, R>
 void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t first = 0,
           Stores stores = Stores::by_size) {
   detail::trim_span<Arch, detail::NumberOf<Out>>(in, out, trimmer, first, stores);
@@ -78,6 +79,7 @@ void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t f
 
 /// Trims x in place, x[k] as element first + k.
 template <class Arch = DefaultArch, detail::WritableNumbers X, class F, class R>
+  requires detail::Trimming<F, R>
 void trim(X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
   const std::span<detail::NumberOf<X>> span(x);
   detail::trim_span<Arch, detail::NumberOf<X>>(span, span, trimmer, first, Stores::cached);
@@ -89,6 +91,10 @@ template <class T>
 inline constexpr bool is_trimmer = false;
 template <class F, class R>
 inline constexpr bool is_trimmer<Trimmer<F, R>> = true;
+template <class T>
+inline constexpr bool is_trimming = false;
+template <class F, class R>
+inline constexpr bool is_trimming<Trimmer<F, R>> = Trimming<F, R>;
 
 /// Says why no trim takes these elements.
 template <class X>
@@ -111,9 +117,9 @@ void trim(X&&, const T&, std::uint64_t = 0) {
   static_assert(detail::is_trimmer<T>,
                 "the last argument of ristretto::trim, but for the place, is a Trimmer: write trim(x, Trimmer{format, "
                 "rounding})");
-  if constexpr (detail::is_trimmer<T> && detail::HasElements<X>) {
+  if constexpr (detail::is_trimming<T> && detail::HasElements<X>) {
     detail::explain_elements<std::remove_reference_t<X>>();
-  } else if constexpr (detail::is_trimmer<T>) {
+  } else if constexpr (detail::is_trimming<T>) {
     static_assert(detail::HasElements<X>,
                   "ristretto::trim takes vectors, arrays and spans, and what ristretto/eigen.hpp and "
                   "ristretto/thrust.hpp add; for a single number call the Trimmer: trimmer(x)");

@@ -56,6 +56,28 @@ MinMax finite_ends(const ThrustPolicy<Policy>& policy, const S* x, std::size_t n
   return {ends.low, ends.high};
 }
 
+/// What a Range keeps of values beside their bins.
+struct Seen {
+  MinMaxLanes<float> ends;
+  Digits digits;
+};
+template <class S, class Arch>
+struct SeenOf {
+  RISTRETTO_HOST_DEVICE Seen operator()(S x) const noexcept {
+    Seen seen;
+    seen.ends.observe(Storage<S>::load(x));
+    seen.digits.observe(Storage<S>::load(x));
+    return seen;
+  }
+};
+struct MergeSeen {
+  RISTRETTO_HOST_DEVICE Seen operator()(Seen a, const Seen& b) const noexcept {
+    a.ends = MergeEnds{}(a.ends, b.ends);
+    a.digits.merge(b.digits);
+    return a;
+  }
+};
+
 /// The bin of a Range that counts a number.
 template <class S, class Arch>
 struct BinOf {
@@ -178,9 +200,12 @@ float max_abs(const detail::ThrustPolicy<Policy>& policy, const X& x) {
 template <class Arch = DefaultArch, class Policy, ThrustRange X>
 void observe(const detail::ThrustPolicy<Policy>& policy, const X& x, Range& range) {
   if (x.size() == 0) return;
-  const auto counts = detail::count_bins<Arch>(policy, detail::elements(x), x.size());
-  range.add(std::span<const std::uint64_t, Range::bins>(counts),
-            detail::finite_ends<Arch>(policy, detail::elements(x), x.size()));
+  const auto* const begin = detail::elements(x);
+  using S = std::remove_cvref_t<decltype(*begin)>;
+  const auto counts = detail::count_bins<Arch>(policy, begin, x.size());
+  const detail::Seen seen = thrust::transform_reduce(policy, begin, begin + x.size(), detail::SeenOf<S, Arch>{},
+                                                     detail::Seen{}, detail::MergeSeen{});
+  range.add(std::span<const std::uint64_t, Range::bins>(counts), {seen.ends.low, seen.ends.high}, seen.digits);
 }
 
 /// Compares x with its trimmed copy, as on the host; but the sums may differ in their last places, since the terms are

@@ -56,6 +56,14 @@ RISTRETTO_HOST_DEVICE constexpr T trim_number(const F& format, const R& round, T
 template <class T>
 inline constexpr bool is_lane = requires { typename Ops<T>::Scalar; };
 
+template <class F>
+inline constexpr bool is_format = Format<F> || chosen_at_run_time<F>;
+template <class R>
+inline constexpr bool is_rounding = Rounding<R> || chosen_at_run_time<R>;
+/// What trim asks of a Trimmer; one that is none says so itself.
+template <class F, class R>
+concept Trimming = is_format<F> && is_rounding<R>;
+
 /// Whether a rounding goes with a format: the nearest exponent is of neighbouring powers of two.
 template <class F, class R>
 inline constexpr bool goes_with = !std::is_same_v<R, RoundNearestExponent> || requires { requires !F::has_zero; };
@@ -69,11 +77,11 @@ inline constexpr bool goes_with = !std::is_same_v<R, RoundNearestExponent> || re
 template <class F, class R = RoundNearest>
 struct Trimmer {
   static constexpr bool chosen_at_run_time = detail::chosen_at_run_time<F> || detail::chosen_at_run_time<R>;
-  static_assert(Format<F> || detail::chosen_at_run_time<F>,
+  static_assert(detail::is_format<F>,
                 "the first argument of a Trimmer is a format, such as DynamicFixedPoint<2, 6>{} or "
                 "AnyFormat::parse(text); one of your own needs saturate, quantum and bits");
   static_assert(
-      Rounding<R> || detail::chosen_at_run_time<R>,
+      detail::is_rounding<R>,
       "the second argument of a Trimmer is a rounding, such as RoundNearest{}, RoundStochastic<>{{.seed = 1}} "
       "or AnyRounding::parse(text)");
   static_assert(chosen_at_run_time || detail::goes_with<F, R>,

@@ -13,13 +13,13 @@
 #include <string_view>
 #include <utility>
 
-#include "data.hpp"
-#include "files.hpp"
-#include "image.hpp"
+#include "caffe/files.hpp"
+#include "caffe/pictures.hpp"
+#include "caffe/weights.hpp"
+#include "pictures/data.hpp"
+#include "pictures/image.hpp"
+#include "pictures/xz_file.hpp"
 #include "sample_files.hpp"
-#include "source.hpp"
-#include "weights.hpp"
-#include "xz_file.hpp"
 
 namespace fuzz {
 namespace {
@@ -85,9 +85,9 @@ caffe_files::Model small_model() {
 }
 
 void read_some(const std::string& spec) {
-  caffe_files::SourceOptions how{.transform = {.mirror = true, .crop_size = 1}, .training = true};
-  caffe_files::Source source = caffe_files::open_source(spec, how);
-  cnn::Batch batch;
+  pictures::SourceOptions how{.transform = {.mirror = true, .crop_size = 1}, .training = true};
+  pictures::Source source = caffe_files::open_source(spec, how);
+  pictures::Batch batch;
   bool refused = false;
   for (std::int64_t i = 0; i < std::min<std::int64_t>(source.size, 20); ++i) {
     refused = !tolerant([&] { source.read(i, 1, batch); }) || refused;
@@ -98,10 +98,10 @@ void read_some(const std::string& spec) {
 /// JPEG or PNG; the size decides the colours.
 bool picture(Bytes bytes) {
   return tolerant([&] {
-    const auto colours = static_cast<caffe_files::Colours>(bytes.size() % 3);
-    const caffe_files::Picture picture = caffe_files::decode_picture(bytes, "picture", colours);
+    const auto colours = static_cast<pictures::Colours>(bytes.size() % 3);
+    const pictures::Picture picture = pictures::decode_picture(bytes, "picture", colours);
     require(picture.values.size() == static_cast<std::size_t>(picture.shape.size()));
-    caffe_files::resized(picture, 3, 5);
+    pictures::resized(picture, 3, 5);
   });
 }
 
@@ -114,8 +114,8 @@ bool prototxt(Bytes bytes) {
   return tolerant([&] {
     caffe_files::Warnings warnings, none;
     const caffe::NetParameter net = caffe_files::parse_net(text(bytes), "net", warnings);
-    const std::string written = caffe_files::to_text(net);
-    require(caffe_files::to_text(caffe_files::parse_net(written, "again", none)) == written);
+    const std::string written = protobuf_files::to_text(net);
+    require(protobuf_files::to_text(caffe_files::parse_net(written, "again", none)) == written);
     require(none.unknown_fields.empty());
   });
 }
@@ -180,11 +180,11 @@ bool idx(Bytes bytes) {
   static const MemoryFile images(samples::idx_images(2)), labels(samples::idx_labels(2));
   const MemoryFile file(bytes);
   const bool are_images = tolerant([&] {
-    const cnn::Dataset data = cnn::read_idx(file.path(), labels.path());
+    const pictures::Dataset data = pictures::read_idx(file.path(), labels.path());
     require(data.size() == 2 && data.pixels.size() == static_cast<std::size_t>(data.shape.size()));
   });
   const bool are_labels = tolerant([&] {
-    const cnn::Dataset data = cnn::read_idx(images.path(), file.path());
+    const pictures::Dataset data = pictures::read_idx(images.path(), file.path());
     require(data.labels.size() == 2);
   });
   return are_images || are_labels;
@@ -193,7 +193,7 @@ bool idx(Bytes bytes) {
 bool cifar10(Bytes bytes) {
   const MemoryFile file(bytes);
   return tolerant([&] {
-    const cnn::Dataset data = cnn::read_cifar10(std::array{file.path()});
+    const pictures::Dataset data = pictures::read_cifar10(std::array{file.path()});
     require(data.pixels.size() == static_cast<std::size_t>(data.shape.size()));
     for (const int label : data.labels) require(label >= 0 && label < 10);
   });
@@ -201,7 +201,7 @@ bool cifar10(Bytes bytes) {
 
 bool xz(Bytes bytes) {
   const MemoryFile file(bytes);
-  return tolerant([&] { require(caffe_files::read_xz_file(file.path(), 1 << 20).size() <= 1 << 20); });
+  return tolerant([&] { require(pictures::read_xz_file(file.path(), 1 << 20).size() <= 1 << 20); });
 }
 
 }  // namespace fuzz

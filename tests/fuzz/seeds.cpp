@@ -4,10 +4,10 @@
 
 #include <zlib.h>
 
-#include "files.hpp"
+#include "caffe/files.hpp"
+#include "caffe/weights.hpp"
 #include "readers.hpp"
 #include "sample_files.hpp"
-#include "weights.hpp"
 
 namespace fuzz {
 namespace {

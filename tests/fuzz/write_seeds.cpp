@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // write_seeds FOLDER: writes the seeds of each reader to FOLDER/<reader>, and the words of net descriptions, as a
 // dictionary of libFuzzer, to FOLDER/words.dict.
-#include <caffe.pb.h>
-#include <google/protobuf/descriptor.h>
-
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include <caffe.pb.h>
+#include <google/protobuf/descriptor.h>
 
 #include "seeds.hpp"
 
