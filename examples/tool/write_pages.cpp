@@ -148,7 +148,7 @@ std::string man_page(const std::string& description, const std::vector<Command>&
   text +=
       ".SH ENVIRONMENT\n.TP\n.B TERM\nprogress is drawn on one line of a terminal, unless this is empty or dumb\n"
       ".SH FILES\n.TP\n.I *.prototxt\ndescriptions of nets and solvers, as text\n.TP\n.I *.caffemodel\nweights\n"
-      ".TP\n.I *.solverstate\nstates of a training, to go on from\n.SH SEE ALSO\n.BR caffe (1)\n.PP\n"
+      ".TP\n.I *.solverstate\nstates of a training, to go on from\n.SH SEE ALSO\n"
       "The sources' docs/migrating.md has the commands of Ristretto's guide beside these.\n";
   return text;
 }
