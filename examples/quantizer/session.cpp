@@ -4,14 +4,14 @@
 
 #include <algorithm>
 #include <functional>
-#include <memory>
 #include <stdexcept>
 #include <utility>
-#include <variant>
 
 #include <fmt/format.h>
 
 #include <ristretto/search.hpp>
+
+#include "quantizer/interruption.hpp"
 
 namespace quantizer {
 namespace {
