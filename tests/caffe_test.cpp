@@ -688,7 +688,7 @@ TEST_CASE("formats are written such that they are read back", "[quantization]") 
                                                           rt::PowerOfTwo<>(-8, -1),
                                                           rt::PowerOfTwoOrZero<>(-6, 0)};
   int cases = 0, wrong = 0;
-  for (const TrimmingMode mode :
+  for (const Precision mode :
        {caffe::QuantizationParameter::DYNAMIC_FIXED_POINT, caffe::QuantizationParameter::MINIFLOAT,
         caffe::QuantizationParameter::INTEGER_POWER_OF_2_WEIGHTS}) {
     for (const auto& in : formats) {
@@ -715,7 +715,7 @@ TEST_CASE("written nets have Ristretto's own fields where those suffice", "[quan
             layer("r", "ReLU", "ip"));
   const rt::AnyFormat in = rt::DynamicFixedPoint<>(4, 4), weight = rt::DynamicFixedPoint<>(1, 7),
                       out = rt::DynamicFixedPoint<>(7, 1);
-  const auto text = [&](const cnn::Formats& f, TrimmingMode mode) {
+  const auto text = [&](const cnn::Formats& f, Precision mode) {
     const LayerFormats one[] = {{"ip", f}};
     const caffe::NetParameter q = quantized(net, one, mode);
     CHECK(q.layer(1).type() == "FcRistretto");

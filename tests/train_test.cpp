@@ -16,6 +16,7 @@
 #include "catch.hpp"
 #include "checks.hpp"
 #include "folder.hpp"
+#include "quantizer/interruption.hpp"
 #include "tool/train.hpp"
 
 namespace fs = std::filesystem;
@@ -180,11 +181,11 @@ TEST_CASE("Ctrl-C leaves a snapshot from which the run goes on") {
   const std::string lines = sgd + "iter_size: 3 snapshot_after_train: true max_iter: ";
   std::thread finger([] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    tool::interrupted() = true;
+    quantizer::interrupted() = true;
   });
   const Ended ended = run(place.solver("cut", lines + "1000000"));
   finger.join();
-  tool::interrupted() = false;
+  quantizer::interrupted() = false;
   CHECK(ended.code == tool::interrupted_code);
   CHECK(contains(ended.out, "solver state"));
   std::string state;

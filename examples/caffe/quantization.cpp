@@ -121,7 +121,7 @@ const F* as(const Format& format) {
 }
 
 /// The fields that the original has, as far as they can say it.
-QuantizationParameter original_fields(const cnn::Formats& f, TrimmingMode mode) {
+QuantizationParameter original_fields(const cnn::Formats& f, Precision mode) {
   QuantizationParameter q;
   if (mode != QuantizationParameter::DYNAMIC_FIXED_POINT) q.set_precision(mode);
   if (mode == QuantizationParameter::MINIFLOAT) {
@@ -157,7 +157,7 @@ QuantizationParameter original_fields(const cnn::Formats& f, TrimmingMode mode) 
 std::string text_of(const Format& format) { return format ? rt::to_string(*format) : "float"; }
 
 /// Fields of ours only where the original's give another format.
-QuantizationParameter fields(const cnn::Formats& f, TrimmingMode mode, bool has_parameters) {
+QuantizationParameter fields(const cnn::Formats& f, Precision mode, bool has_parameters) {
   QuantizationParameter q = original_fields(f, mode);
   if (!f.training_rounding) q.set_training_rounding(QuantizationParameter::NEAREST);
   cnn::Formats said = formats_of(q);
@@ -205,7 +205,7 @@ cnn::Formats formats_of(const caffe::LayerParameter& layer) {
   }
 }
 
-caffe::NetParameter quantized(const caffe::NetParameter& net, std::span<const LayerFormats> layers, TrimmingMode mode) {
+caffe::NetParameter quantized(const caffe::NetParameter& net, std::span<const LayerFormats> layers, Precision mode) {
   caffe::NetParameter result = net;
   for (const LayerFormats& wanted : layers) {
     bool found = false;

@@ -11,7 +11,7 @@
 
 namespace caffe_files {
 
-using TrimmingMode = caffe::QuantizationParameter::Precision;
+using Precision = caffe::QuantizationParameter::Precision;
 
 /// ConvolutionRistretto, DeconvolutionRistretto, FcRistretto or LRNRistretto.
 bool is_ristretto(const std::string& type);
@@ -35,6 +35,6 @@ struct LayerFormats {
 /// The net with these layers trimmed: their types and quantization_param are such that formats_of gives the formats
 /// back. The mode decides in which fields they stand; without any format a layer is of its plain type. Throws
 /// std::invalid_argument for a name that is none of a layer with formats.
-caffe::NetParameter quantized(const caffe::NetParameter& net, std::span<const LayerFormats> layers, TrimmingMode mode);
+caffe::NetParameter quantized(const caffe::NetParameter& net, std::span<const LayerFormats> layers, Precision mode);
 
 }  // namespace caffe_files

@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string_view>

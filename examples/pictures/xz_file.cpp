@@ -2,7 +2,6 @@
 // Unpacking through liblzma.
 #include "pictures/xz_file.hpp"
 
-#include <algorithm>
 #include <array>
 #include <fstream>
 #include <memory>

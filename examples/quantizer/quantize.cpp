@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "quantizer/interruption.hpp"
+
 namespace quantizer {
 namespace {
 

@@ -7,6 +7,7 @@
 
 #include <ristretto/search.hpp>
 
+#include "quantizer/interruption.hpp"
 #include "quantizer/session.hpp"
 
 namespace quantizer {

@@ -4,15 +4,15 @@
 
 #include <algorithm>
 #include <functional>
-#include <memory>
 #include <stdexcept>
 #include <utility>
-#include <variant>
 
 #include <fmt/format.h>
 
 #include <ristretto/measure.hpp>
 #include <ristretto/search.hpp>
+
+#include "quantizer/interruption.hpp"
 
 namespace quantizer {
 namespace {

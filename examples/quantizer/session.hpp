@@ -99,15 +99,4 @@ Found search_parts(const Options& options, Session& session);
 /// How few bits the weights of each layer need and, where the cost counts them, its activations.
 Found search_layers(const Options& options, Session& session);
 
-/// What f throws; null where it comes to its end.
-template <class F>
-std::exception_ptr thrown_by(F&& f) {
-  try {
-    f();
-    return {};
-  } catch (...) {
-    return std::current_exception();
-  }
-}
-
 }  // namespace quantizer

@@ -12,7 +12,6 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>

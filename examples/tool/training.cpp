@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <stdexcept>
-#include <utility>
 
 #include <fmt/format.h>
 
