@@ -184,7 +184,7 @@ void trim_through_buffer(const float* in, float* out, std::size_t n, const Trimm
   alignas(64) float buffer[line + piece];
   std::size_t held = 0;  // trimmed and not yet written: the start of a line
   while (k < n) {
-    const std::size_t count = std::min(n - k, piece - (first + k) % piece);  // pieces end where groups of draws do
+    const std::size_t count = std::min(n - k, piece - static_cast<std::size_t>((first + k) % piece));  // pieces end where groups of draws do
     trim_on_route<Arch, false>(in + k, buffer + held, count, trimmer, first + k);
     float* const to = out + k - held;
     const std::size_t whole = (held + count) / line * line;
