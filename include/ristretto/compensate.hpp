@@ -74,9 +74,10 @@ class Compensation {
                                   std::to_string(size()) + " x " + std::to_string(size()));
     }
     // weights (cross + damping) (H + damping)^-1, as what it is more than the weights
-    const Eigen::MatrixXd w = weights.cast<double>()(Eigen::all, order_);
+    const Eigen::MatrixXd w = weights.cast<double>()(Eigen::seqN(0, weights.rows()), order_);
     Eigen::MatrixXd change =
-        ((weights.cast<double>() * cross)(Eigen::all, order_) - w * damped_ + damping_ * w).transpose();
+        ((weights.cast<double>() * cross)(Eigen::seqN(0, weights.rows()), order_) - w * damped_ + damping_ * w)
+            .transpose();
     cholesky_.solveInPlace(change);
     WeightRows result = weights;
     for (Eigen::Index k = 0; k < size(); ++k) {
@@ -135,7 +136,8 @@ class Compensation {
       throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " and " +
                                   std::to_string(rounded.rows()) + " rows are compared; give it equal shapes");
     }
-    const Eigen::MatrixXd change = (weights.cast<double>() - rounded.cast<double>())(Eigen::all, order_);
+    const Eigen::MatrixXd change =
+        (weights.cast<double>() - rounded.cast<double>())(Eigen::seqN(0, weights.rows()), order_);
     return (change * damped_ - damping_ * change).cwiseProduct(change).rowwise().sum();
   }
 
