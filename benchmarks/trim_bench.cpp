@@ -214,7 +214,7 @@ void add(Kernels& kernels, const std::string& name, const rt::Trimmer<F, R>& tri
   };
   const auto in_place = [trimmer](const Piece& p) { rt::trim(p.out, trimmer, p.first); };
   kernels.push_back({.name = name, .loop = "copy", .run = out_of_place(rt::Stores::cached)});
-  if (has_streams) {
+  if (has_streams && !R::indexed) {  // random draws store as usual
     kernels.push_back({.name = name + ".stream", .loop = "copy.stream", .run = out_of_place(rt::Stores::streaming)});
   }
   kernels.push_back({.name = name + ".inplace", .loop = "copy.inplace", .run = in_place, .in_place = true});

@@ -828,7 +828,7 @@ TEST_CASE("training lowers the loss") {
 namespace {
 
 Tensor trimmed(Tensor t, const AnyFormat& format) {
-  ristretto::trim(t.values(), format, ristretto::RoundNearest{});
+  ristretto::trim(t.values(), ristretto::Trimmer{format, ristretto::RoundNearest{}});
   return t;
 }
 

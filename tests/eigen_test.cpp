@@ -79,7 +79,7 @@ void check_in_place(View view) {
     rt::trim(x, trimmer, first);
     CHECK(same(in_storage_order(x), expected));
     auto&& y = view();
-    rt::trim(y, rt::AnyFormat(trimmer.format), trimmer.round, first);
+    rt::trim(y, rt::Trimmer{rt::AnyFormat(trimmer.format), trimmer.round}, first);
     CHECK(same(in_storage_order(y), expected));
   };
   check(nearest);
@@ -96,7 +96,7 @@ void check_out_of_place(const In& in, Out&& out) {
     rt::trim(in, out, trimmer, first);
     CHECK(same(in_storage_order(out), expected));
     out.setZero();
-    rt::trim(in, out, rt::AnyFormat(trimmer.format), trimmer.round, first);
+    rt::trim(in, out, rt::Trimmer{rt::AnyFormat(trimmer.format), trimmer.round}, first);
     CHECK(same(in_storage_order(out), expected));
   };
   check(nearest);
@@ -222,7 +222,7 @@ TEST_CASE("tensors, tensor maps and tensors of fixed size are trimmed") {
       rt::trim(x, trimmer, first);
       CHECK(agrees(x));
       x = original;
-      rt::trim(Eigen::TensorMap<Tensor>(x), rt::AnyFormat(trimmer.format), trimmer.round, first);
+      rt::trim(Eigen::TensorMap<Tensor>(x), rt::Trimmer{rt::AnyFormat(trimmer.format), trimmer.round}, first);
       CHECK(agrees(x));
       Tensor y = original;
       y.setZero();
@@ -443,7 +443,7 @@ TEST_CASE("from a plain object to another of its type: resized, and the bits of 
       rt::trim(in, into_other_size, trimmer, first);
       CHECK(agrees(into_other_size, in_place));
       auto by_any_format = out;
-      rt::trim(in, by_any_format, rt::AnyFormat(trimmer.format), trimmer.round, first);
+      rt::trim(in, by_any_format, rt::Trimmer{rt::AnyFormat(trimmer.format), trimmer.round}, first);
       CHECK(agrees(by_any_format, in_place));
       auto onto_itself = in;
       rt::trim(onto_itself, onto_itself, trimmer, first);

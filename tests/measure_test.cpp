@@ -20,7 +20,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 rt::Measurement measure(std::vector<float> x, const rt::AnyFormat& format) {
   std::vector<float> trimmed(x.size());
-  rt::trim(std::span<const float>(x), std::span<float>(trimmed), format);
+  rt::trim(std::span<const float>(x), std::span<float>(trimmed), rt::Trimmer{format});
   return rt::measure(x, trimmed, format);
 }
 

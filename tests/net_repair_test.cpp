@@ -186,7 +186,7 @@ TEST_CASE("scores get the format that leaves their softmax nearest") {
     double sum = 0;
     for (const Tensor& wanted : layers.back().scores) {
       Tensor found = wanted;
-      rt::trim(found.values(), format);
+      rt::trim(found.values(), rt::Trimmer{format});
       sum += DivergenceLoss().forward(found, wanted) * static_cast<double>(wanted.shape().N);
     }
     return sum;

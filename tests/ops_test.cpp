@@ -214,9 +214,9 @@ TEST_CASE("the draw of an element is that of its word or half, as a float and as
   for (std::uint64_t i = 0; i < 1000; ++i) {
     const double word = (static_cast<double>(stream.word(i) >> 9) + 0.5) / 8388608;
     const double half = (static_cast<double>(stream.half(i)) + 0.5) / 65536;
-    CHECK(static_cast<double>(F::uniform<32, 10>(stream, i)) == word);
-    CHECK(static_cast<double>(F::uniform<16, 10>(stream, i)) == half);
-    CHECK(D::uniform<32, 10>(stream, i) == word);
-    CHECK(D::uniform<16, 10>(stream, i) == half);
+    CHECK(static_cast<double>(F::uniform<32>(stream, i)) == word);
+    CHECK(static_cast<double>(F::uniform<16>(stream, i)) == half);
+    CHECK(D::uniform<32>(stream, i) == word);
+    CHECK(D::uniform<16>(stream, i) == half);
   }
 }

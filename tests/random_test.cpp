@@ -39,12 +39,11 @@ static_assert(golden());
 
 // All 64 bits of seed, stream and index count: block 2^32 + 1.
 constexpr rt::RandomStream wide{.seed = 0x123456789abcdef0, .stream = 0xfedcba9876543210};
+static_assert(rt::philox4x32<7>({{5, 0, 3, 0}}, 1, 0) == Words4{{0x795f3ac6, 0x441eee10, 0x8dd436f3, 0xbe51bfc9}});
 static_assert(wide.block(0x1'0000'0001) == Words4{{0xe5548a70, 0xd4c8e935, 0x1186def6, 0xfd9b4916}});
 static_assert(wide.word(0x4'0000'0006) == wide.block(0x1'0000'0001).word[2]);
 static_assert(wide.half(0x8'0000'000D) == wide.block(0x1'0000'0001).word[2] >> 16);
-static_assert(stream.block<7>(5) == Words4{{0x795f3ac6, 0x441eee10, 0x8dd436f3, 0xbe51bfc9}});
-static_assert(stream.word<7>(23) == stream.block<7>(5).word[3]);
-static_assert(stream.half<7>(46) == (stream.block<7>(5).word[3] & 0xFFFF));
+static_assert(stream.uniform(6) == static_cast<float>(stream.word(6) >> 9) * 0x1p-23f + 0x1p-24f);
 
 static_assert(Words4{{0x00020001, 0x00040003, 0x00060005, 0x00080007}}.half(0) == 1);
 static_assert(Words4{{0x00020001, 0x00040003, 0x00060005, 0x00080007}}.half(1) == 2);

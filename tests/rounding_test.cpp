@@ -42,8 +42,8 @@ constexpr Row table[] = {
 template <class R>
 constexpr bool rounds(R round, float Row::* expected) {
   for (const Row& row : table) {
-    if (!checks::same(round(row.v), row.*expected)) return false;
-    if (!checks::same(round(static_cast<double>(row.v)), static_cast<double>(row.*expected))) return false;
+    if (!checks::same(rt::rounded(round, row.v), row.*expected)) return false;
+    if (!checks::same(rt::rounded(round, static_cast<double>(row.v)), static_cast<double>(row.*expected))) return false;
   }
   return true;
 }
@@ -54,7 +54,7 @@ static_assert(rounds(rt::RoundDown{}, &Row::down));
 static_assert(rounds(rt::RoundUp{}, &Row::up));
 static_assert(rounds(rt::RoundTowardZero{}, &Row::toward_zero));
 
-constexpr rt::RoundNearestExponent nearest_exponent{};
+constexpr float nearest_exponent(float v) { return rt::rounded(rt::RoundNearestExponent{}, v); }
 static_assert(nearest_exponent(1.0f) == 1.0f && nearest_exponent(-1.0f) == -1.0f);
 static_assert(nearest_exponent(1.25f) == 1.0f && nearest_exponent(-1.25f) == -1.0f);
 static_assert(nearest_exponent(0x1.6a09e6p+0f) == 1.0f);  // 0x3FB504F3, the last float below sqrt 2
@@ -72,13 +72,13 @@ static_assert(rt::RoundStochastic<>{{.seed = 1}} != rt::RoundStochastic<>{{.seed
 }  // namespace
 
 TEST_CASE("NaN stays NaN in every rounding") {
-  CHECK(std::isnan(rt::RoundNearest{}(checks::quiet_nan)));
-  CHECK(std::isnan(rt::RoundNearestAway{}(checks::quiet_nan)));
-  CHECK(std::isnan(rt::RoundHalfUp{}(checks::quiet_nan)));
-  CHECK(std::isnan(rt::RoundDown{}(checks::quiet_nan)));
-  CHECK(std::isnan(rt::RoundUp{}(checks::quiet_nan)));
-  CHECK(std::isnan(rt::RoundTowardZero{}(checks::quiet_nan)));
-  CHECK(std::isnan(rt::RoundStochastic<>{}(checks::quiet_nan, 1)));
+  CHECK(std::isnan(rt::rounded(rt::RoundNearest{}, checks::quiet_nan)));
+  CHECK(std::isnan(rt::rounded(rt::RoundNearestAway{}, checks::quiet_nan)));
+  CHECK(std::isnan(rt::rounded(rt::RoundHalfUp{}, checks::quiet_nan)));
+  CHECK(std::isnan(rt::rounded(rt::RoundDown{}, checks::quiet_nan)));
+  CHECK(std::isnan(rt::rounded(rt::RoundUp{}, checks::quiet_nan)));
+  CHECK(std::isnan(rt::rounded(rt::RoundTowardZero{}, checks::quiet_nan)));
+  CHECK(std::isnan(rt::rounded(rt::RoundStochastic<>{}, checks::quiet_nan, 1)));
   CHECK(std::isnan(nearest_exponent(checks::quiet_nan)));
 }
 
@@ -95,12 +95,12 @@ TEST_CASE("roundings agree with <cmath> on millions of floats") {
     const auto expect = [&](const char* name, float rounded, double expected) {
       found.compare(name, v, rounded, std::copysign(static_cast<float>(expected), v));
     };
-    expect("RoundNearest", rt::RoundNearest{}(v), std::nearbyint(d));
-    expect("RoundNearestAway", rt::RoundNearestAway{}(v), t >= 0.5 ? outward : truncated);
-    expect("RoundHalfUp", rt::RoundHalfUp{}(v), t > 0.5 || (t == 0.5 && d > 0) ? outward : truncated);
-    expect("RoundDown", rt::RoundDown{}(v), std::floor(d));
-    expect("RoundUp", rt::RoundUp{}(v), std::ceil(d));
-    expect("RoundTowardZero", rt::RoundTowardZero{}(v), truncated);
+    expect("RoundNearest", rt::rounded(rt::RoundNearest{}, v), std::nearbyint(d));
+    expect("RoundNearestAway", rt::rounded(rt::RoundNearestAway{}, v), t >= 0.5 ? outward : truncated);
+    expect("RoundHalfUp", rt::rounded(rt::RoundHalfUp{}, v), t > 0.5 || (t == 0.5 && d > 0) ? outward : truncated);
+    expect("RoundDown", rt::rounded(rt::RoundDown{}, v), std::floor(d));
+    expect("RoundUp", rt::rounded(rt::RoundUp{}, v), std::ceil(d));
+    expect("RoundTowardZero", rt::rounded(rt::RoundTowardZero{}, v), truncated);
   }
   CHECK(found.report() == "");
 }

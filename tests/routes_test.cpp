@@ -72,10 +72,10 @@ struct Comparison {
     run<T>(title, [&](T v, std::uint64_t i) { return route(v, round, i); });
   }
   /// With draws that are made before, times what the route asks for.
-  template <class T, class Route, int Bits, int Rounds>
-  void trim_drawn(const std::string& title, const Route& route, const rt::RoundStochastic<Bits, Rounds>& round) {
+  template <class T, class Route, int Bits>
+  void trim_drawn(const std::string& title, const Route& route, const rt::RoundStochastic<Bits>& round) {
     run<T>(title, [&](T v, std::uint64_t i) {
-      const T draw = rt::Ops<T>::template uniform<Bits, Rounds>(round.random, i);
+      const T draw = rt::Ops<T>::template uniform<Bits>(round.random, i);
       return route(v, rt::detail::RoundDrawn<T>{draw * T(route.draw_scale())}, i);
     });
   }
@@ -300,7 +300,7 @@ TEST_CASE("routes by bits: the exponents of floats; ties to even also need a fra
     CAPTURE(text);
     CHECK(route_of(text) == "by bits");
     CHECK(route_of<rt::RoundHalfUp>(text) == "by bits");
-    CHECK(route_of<rt::RoundStochastic<32, 7>>(text) == "by bits");
+    CHECK(route_of<rt::RoundStochastic<32>>(text) == "by bits");
   }
   for (const char* text : {"minifloat:0,8", "pow2:-8,104", "pow2:-101,3"}) {
     CAPTURE(text);
@@ -324,7 +324,7 @@ TEST_CASE("what a user wrote goes by the three lines") {
   CHECK(out == eighths);
   rt::trim(x, out, rt::Trimmer{rt::DynamicFixedPoint{2, 3}, RoundToInteger{}});
   CHECK(out == eighths);
-  rt::trim(x, out, AnyFormat(rt::DynamicFixedPoint{2, 3}), RoundToInteger{});
+  rt::trim(x, out, rt::Trimmer{AnyFormat(rt::DynamicFixedPoint{2, 3}), RoundToInteger{}});
   CHECK(out == eighths);
   rt::trim(x, out, rt::Trimmer{Halves{}});
   CHECK(out == std::vector<float>(x.size(), -0.5f));

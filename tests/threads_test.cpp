@@ -51,7 +51,7 @@ void compare_spans(checks::Disagreements& found, const Eigen::ThreadPoolDevice& 
   rt::trim(device, x, out, trimmer, first, rt::Stores::streaming);
   compare(", streaming", out);
   out.assign(x.size(), 0);
-  rt::trim(device, x, out, rt::AnyFormat(trimmer.format), trimmer.round, first);
+  rt::trim(device, x, out, rt::Trimmer{rt::AnyFormat(trimmer.format), trimmer.round}, first);
   compare(", AnyFormat", out);
   std::vector<float> in_place = x;
   rt::trim(device, in_place, in_place, trimmer, first);
@@ -68,7 +68,7 @@ void compare_objects(checks::Disagreements& found, const X& object, View view) {
     X together = object;
     rt::trim(threads.device, view(together), trimmer, far);
     X by_any_format = object;
-    rt::trim(threads.device, view(by_any_format), rt::AnyFormat(trimmer.format), trimmer.round, far);
+    rt::trim(threads.device, view(by_any_format), rt::Trimmer{rt::AnyFormat(trimmer.format), trimmer.round}, far);
     for (Index k = 0; k < object.size(); ++k) {
       found.compare("Trimmer", object.data()[k], together.data()[k], alone.data()[k]);
       found.compare("AnyFormat", object.data()[k], by_any_format.data()[k], alone.data()[k]);
@@ -164,6 +164,6 @@ TEST_CASE("with threads, sizes that differ are refused as without") {
   const std::string without = message([&] { rt::trim(in, out, nearest); });
   CHECK(checks::contains(without, "the input has 5 elements and the output 7"));
   CHECK(message([&] { rt::trim(threads.device, in, out, nearest); }) == without);
-  CHECK(message([&] { rt::trim(threads.device, in, out, rt::AnyFormat(rt::Half{})); }) == without);
+  CHECK(message([&] { rt::trim(threads.device, in, out, rt::Trimmer{rt::AnyFormat(rt::Half{})}); }) == without);
   CHECK(out == std::vector<float>(7, 0.3f));
 }

@@ -114,7 +114,7 @@ void check_rounding(const char* name, const R& round) {
   checks::Disagreements found;
   for (const std::string& text : format_texts) {
     const AnyFormat format = AnyFormat::parse(text);
-    rt::trim(thrust::device, in, out, format, round, far);
+    rt::trim(thrust::device, in, out, rt::Trimmer{format, round}, far);
     const std::vector<float> trimmed = on_host(out);
     format.visit([&](const auto& concrete) {
       const auto grid = rt::detail::grid_of<float>(concrete);
@@ -133,14 +133,14 @@ TEST_CASE("RoundNearestExponent has the bits of the host, and goes with powers o
   const std::vector<float> x = inputs();
   thrust::device_vector<float> out = on_device(x);
   const rt::PowerOfTwo format{-8, 3};
-  rt::trim(thrust::device, out, AnyFormat(format), rt::RoundNearestExponent{});
+  rt::trim(thrust::device, out, rt::Trimmer{AnyFormat(format), rt::RoundNearestExponent{}});
   checks::Disagreements found;
   const std::vector<float> trimmed = on_host(out);
   const rt::Trimmer trimmer{format, rt::RoundNearestExponent{}};
   for (std::size_t k = 0; k < x.size(); ++k) found.compare("pow2", x[k], trimmed[k], trimmer(x[k]));
   CHECK(found.report() == "");
   const std::string message = checks::message_of<std::invalid_argument>(
-      [&] { rt::trim(thrust::device, out, AnyFormat(rt::Half{}), rt::RoundNearestExponent{}); });
+      [&] { rt::trim(thrust::device, out, rt::Trimmer{AnyFormat(rt::Half{}), rt::RoundNearestExponent{}}); });
   CHECK(checks::contains(message, "RoundNearestExponent does not go with minifloat:10,5"));
 }
 
@@ -193,7 +193,7 @@ void check_place(checks::Disagreements& found, const thrust::device_vector<S>& x
 constexpr rt::Trimmer nearest{rt::DynamicFixedPoint<2, 6>{}};
 constexpr rt::Trimmer draws32{rt::Float8E4M3FN{}, stochastic32};
 constexpr rt::Trimmer draws16{rt::Float8E5M2{}, stochastic16};
-constexpr rt::Trimmer seven_rounds{rt::Float8E5M2{}, rt::RoundStochastic<16, 7>{{.seed = 2, .stream = 1}}};
+constexpr rt::Trimmer other_draws{rt::Float8E5M2{}, rt::RoundStochastic<16>{{.seed = 2, .stream = 1}}};
 
 template <class S>
 std::string places() {
@@ -213,7 +213,7 @@ std::string places() {
       check_place(found, in, 3, offset, 301, draws16, first);
       check_place(found, in, offset, offset, 301, draws32, first + offset);
       check_place(found, in, offset, offset, 301, draws16, first + offset);
-      check_place(found, in, 0, 8 - offset, 301, seven_rounds, first + offset);
+      check_place(found, in, 0, 8 - offset, 301, other_draws, first + offset);
     }
   }
   return found.report();
@@ -270,16 +270,20 @@ TEST_CASE("whatever holds the numbers, and whatever names the format, the bits a
   const std::size_t n = x.size();
   check("vectors", [&](auto& out, float*) { rt::trim(thrust::device, in, out, draws32, 7); });
   check("a vector", [&](auto& out, float*) { rt::trim(thrust::device, out, draws32, 7); });
-  check("vectors, AnyFormat", [&](auto& out, float*) { rt::trim(thrust::device, in, out, format, stochastic32, 7); });
-  check("a vector, AnyFormat", [&](auto& out, float*) { rt::trim(thrust::device, out, format, stochastic32, 7); });
+  check("vectors, AnyFormat",
+        [&](auto& out, float*) { rt::trim(thrust::device, in, out, rt::Trimmer{format, stochastic32}, 7); });
+  check("a vector, AnyFormat",
+        [&](auto& out, float*) { rt::trim(thrust::device, out, rt::Trimmer{format, stochastic32}, 7); });
   check("pointers", [&](auto&, float* out) { rt::trim(thrust::device, from, out, n, draws32, 7); });
   check("a pointer", [&](auto&, float* out) { rt::trim(thrust::device, out, n, draws32, 7); });
   check("pointers, AnyFormat",
-        [&](auto&, float* out) { rt::trim(thrust::device, from, out, n, format, stochastic32, 7); });
-  check("a pointer, AnyFormat", [&](auto&, float* out) { rt::trim(thrust::device, out, n, format, stochastic32, 7); });
+        [&](auto&, float* out) { rt::trim(thrust::device, from, out, n, rt::Trimmer{format, stochastic32}, 7); });
+  check("a pointer, AnyFormat",
+        [&](auto&, float* out) { rt::trim(thrust::device, out, n, rt::Trimmer{format, stochastic32}, 7); });
   check("thrust::device_ptr", [&](auto& out, float*) { rt::trim(thrust::device, out.data(), n, draws32, 7); });
-  check("thrust::device_ptr, two",
-        [&](auto& out, float*) { rt::trim(thrust::device, in.data(), out.data(), n, format, stochastic32, 7); });
+  check("thrust::device_ptr, two", [&](auto& out, float*) {
+    rt::trim(thrust::device, in.data(), out.data(), n, rt::Trimmer{format, stochastic32}, 7);
+  });
   check("std::span",
         [&](auto&, float* out) { rt::trim(thrust::device, std::span(from, n), std::span(out, n), draws32, 7); });
   check("a part of a std::span", [&](auto&, float* out) {
@@ -337,7 +341,7 @@ TEST_CASE("empty spans are left alone", "[short]") {
   if (skipped()) return;
   rt::trim(thrust::device, std::span<float>(), nearest);
   rt::trim(thrust::device, std::span<const float>(), std::span<float>(), draws32);
-  rt::trim(thrust::device, static_cast<float*>(nullptr), 0, AnyFormat(rt::Half{}));
+  rt::trim(thrust::device, static_cast<float*>(nullptr), 0, rt::Trimmer{AnyFormat(rt::Half{})});
   thrust::device_vector<float> none;
   rt::trim(thrust::device, none, nearest);
   CHECK(rt::min_max(thrust::device, none) == rt::MinMax{0, 0});
@@ -390,7 +394,7 @@ TEST_CASE("formats and roundings that users write", "[short]") {
   rt::trim(thrust::device, x, out, rt::Trimmer{users::Halves{}, stochastic32}, 3);
   const rt::Trimmer trimmer{users::Halves{}, stochastic32};
   CHECK(on_host(out) == std::vector<float>{trimmer(0.3f, 3), trimmer(-0.7f, 4), 100});
-  rt::trim(thrust::device, x, out, AnyFormat(rt::DynamicFixedPoint{2, 3}), users::RoundToInteger{});
+  rt::trim(thrust::device, x, out, rt::Trimmer{AnyFormat(rt::DynamicFixedPoint{2, 3}), users::RoundToInteger{}});
   CHECK(on_host(out) == std::vector<float>{0.25f, -0.75f, 1.875f});
 }
 
@@ -401,7 +405,7 @@ TEST_CASE("sizes that differ are refused, and nothing is written", "[short]") {
   const auto message = [](auto f) { return checks::message_of<std::invalid_argument>(f); };
   const std::string sizes = "ristretto::trim: the input has 5 elements and the output 7; give them equal sizes";
   CHECK(message([&] { rt::trim(thrust::device, in, out, nearest); }) == sizes);
-  CHECK(message([&] { rt::trim(thrust::device, in, out, AnyFormat(rt::Half{})); }) == sizes);
+  CHECK(message([&] { rt::trim(thrust::device, in, out, rt::Trimmer{AnyFormat(rt::Half{})}); }) == sizes);
   CHECK(checks::contains(message([&] { rt::measure(thrust::device, in, out); }),
                          "ristretto::measure: the tensor has 5 elements and its trimmed copy 7"));
   CHECK(checks::contains(message([&] { rt::measure(thrust::device, in, out, rt::Half{}); }), "trimmed copy 7"));
@@ -498,12 +502,12 @@ TEST_CASE("every code of __half and __nv_bfloat16 is trimmed as on the host") {
 TEST_CASE("a format that the storage does not hold is refused at run time", "[short]") {
   if (skipped()) return;
   thrust::device_vector<__half> x(3, __float2half(0.3f));
-  const std::string message =
-      checks::message_of<std::invalid_argument>([&] { rt::trim(thrust::device, x, AnyFormat(rt::BFloat16{})); });
+  const std::string message = checks::message_of<std::invalid_argument>(
+      [&] { rt::trim(thrust::device, x, rt::Trimmer{AnyFormat(rt::BFloat16{})}); });
   CHECK(message ==
         "ristretto::trim: __half does not hold all numbers of minifloat:7,8; use float, or a format with "
         "fewer bits");
-  rt::trim(thrust::device, x, AnyFormat(rt::Float8E5M2{}));
+  rt::trim(thrust::device, x, rt::Trimmer{AnyFormat(rt::Float8E5M2{})});
   CHECK(__half2float(on_host(x)[2]) == 0.3125f);
 }
 
@@ -698,7 +702,7 @@ TEST_CASE("streams: trims follow what is before them, and results wait", "[short
   rt::trim(nosync(0), in, out[0], draws32, 1);
   rt::trim(nosync(1), in, out[1], draws16, 2);
   rt::trim(nosync(0), out[0], nearest);
-  rt::trim(policy(1), out[1], AnyFormat(nearest.format));
+  rt::trim(policy(1), out[1], rt::Trimmer{AnyFormat(nearest.format)});
   streams[0].wait();
   const std::vector<float> trimmed[2] = {on_host(out[0]), on_host(out[1])};
   checks::Disagreements found;

@@ -24,8 +24,8 @@ void parallel_trim(const Tensor& from, Tensor& to, const ristretto::AnyFormat& f
   to.resize(from.shape());
   const auto trim = [&](Index first, Index count) {
     const auto n = static_cast<std::size_t>(count);
-    ristretto::trim(std::span(from.data() + first, n), std::span(to.data() + first, n), format, round,
-                    static_cast<std::uint64_t>(first));
+    ristretto::trim(std::span(from.data() + first, n), std::span(to.data() + first, n),
+                    ristretto::Trimmer{format, round}, static_cast<std::uint64_t>(first));
   };
   if (from.size() < worth_threads) return trim(0, from.size());
   parallel_blocks(from.size(), trim);

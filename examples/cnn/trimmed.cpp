@@ -68,7 +68,8 @@ void finish_rows(Matrix<float> y, const Formats& formats, const Pass& pass) {
   const auto format = active(formats.output, pass.phase);
   const auto finish = [&](float* p, Index n) {
     const std::span values(p, static_cast<std::size_t>(n));
-    if (format) to_nearest(formats.ties, [&](const auto& round) { ristretto::trim(values, *format, round); });
+    if (format)
+      to_nearest(formats.ties, [&](const auto& round) { ristretto::trim(values, ristretto::Trimmer{*format, round}); });
     if (pass.relu) relu_values(*pass.relu, p, p, n);
   };
   if (y.stride == y.cols) return finish(y.data, y.rows * y.cols);

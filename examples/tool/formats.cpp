@@ -89,7 +89,7 @@ rt::AnyFormat format_for_scores(const Rule& rule, int bits, const rt::Range& ran
     double sum = 0;
     for (const cnn::Tensor& wanted : scores) {
       cnn::Tensor found = wanted;
-      rt::trim(found.values(), format);
+      rt::trim(found.values(), rt::Trimmer{format});
       sum += loss.forward(found, wanted) * static_cast<double>(wanted.shape().N);
     }
     return sum;

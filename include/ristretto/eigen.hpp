@@ -133,13 +133,13 @@ void check_shapes(const In& in, const Out& out) {
 
 /// Whether X is a tensor or a plain matrix: elements without gaps, in storage order.
 template <class X>
-concept Contiguous = EigenTensor<X> || std::is_base_of_v<Eigen::PlainObjectBase<X>, X>;
+concept WithoutGaps = EigenTensor<X> || std::is_base_of_v<Eigen::PlainObjectBase<X>, X>;
 
 /// trim_spans(span of in, span of out) once out has the shape of in, or trim_in_place(out) once out = in.
 template <EigenObject In, EigenObject Out, class TrimSpans, class TrimInPlace>
 void trim_copy(const In& in, Out& out, TrimSpans trim_spans, TrimInPlace trim_in_place) {
   check_shapes(in, out);
-  if constexpr (Contiguous<In> && std::is_same_v<In, Out>) {
+  if constexpr (WithoutGaps<In> && std::is_same_v<In, Out>) {
     if constexpr (requires { out.resize(in.dimensions()); }) {
       out.resize(in.dimensions());
     } else if constexpr (!EigenTensor<In>) {
@@ -159,11 +159,9 @@ void trim_copy(const In& in, Out& out, TrimSpans trim_spans, TrimInPlace trim_in
 /// Tensor or TensorMap of float or double.
 template <class Arch = DefaultArch, detail::EigenObject X, class F, class R>
 void trim(X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
-  detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, trimmer, index); });
-}
-template <class Arch = DefaultArch, detail::EigenObject X, Rounding R = RoundNearest>
-void trim(X&& x, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
-  detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, format, round, index); });
+  detail::visit_trimmer(trimmer, [&](const auto& chosen) {
+    detail::for_each_run(x, first, [&](auto run, std::uint64_t index) { trim<Arch>(run, chosen, index); });
+  });
 }
 
 /// out = in, trimmed; element k in the storage order of out is element first + k. `in` may be any expression of the
@@ -175,27 +173,28 @@ void trim(const In& in, Out&& out, const Trimmer<F, R>& trimmer, std::uint64_t f
       in, out, [&](auto from, auto to) { trim<Arch>(from, to, trimmer, first); },
       [&](auto& copy) { trim<Arch>(copy, trimmer, first); });
 }
-template <class Arch = DefaultArch, detail::EigenObject In, detail::EigenObject Out, Rounding R = RoundNearest>
-void trim(const In& in, Out&& out, const AnyFormat& format, const R& round = {}, std::uint64_t first = 0) {
-  detail::trim_copy(
-      in, out, [&](auto from, auto to) { trim<Arch>(from, to, format, round, first); },
-      [&](auto& copy) { trim<Arch>(copy, format, round, first); });
-}
 
 /// Trims each row of a matrix in place to a format of its own. Throws std::invalid_argument unless there is
 /// one for each row.
-template <class Arch = DefaultArch, detail::EigenDense X, Rounding R = RoundNearest>
+template <class Arch = DefaultArch, detail::EigenDense X, class R = RoundNearest>
 void trim_rows(X&& x, std::span<const AnyFormat> formats, const R& round = {}, std::uint64_t first = 0) {
-  static_assert(std::remove_cvref_t<X>::IsRowMajor || !R::indexed,
-                "ristretto::trim_rows: stochastic rounding addresses elements in storage order, and a row of a "
-                "column-major matrix is no run of it; use Eigen::RowMajor");
+  constexpr bool in_order = std::remove_cvref_t<X>::IsRowMajor;
+  if constexpr (!detail::chosen_at_run_time<R>) {
+    static_assert(in_order || !R::indexed,
+                  "ristretto::trim_rows: stochastic rounding addresses elements in storage order, and a row of a "
+                  "column-major matrix is no run of it; use Eigen::RowMajor");
+  } else if (!in_order && detail::is_indexed(round)) {
+    throw std::invalid_argument("ristretto::trim_rows: " + to_string(round) +
+                                " addresses elements in storage order, and a row of a column-major matrix is no run of "
+                                "it; use Eigen::RowMajor");
+  }
   if (formats.size() != static_cast<std::size_t>(x.rows())) {
     throw std::invalid_argument("ristretto::trim_rows: the matrix has " + std::to_string(x.rows()) + " rows, but " +
                                 std::to_string(formats.size()) + " formats are given; give one for each row");
   }
   for (Eigen::Index r = 0; r < x.rows(); ++r) {
     const auto place = first + static_cast<std::uint64_t>(r * x.cols());
-    trim<Arch>(x.row(r), formats[static_cast<std::size_t>(r)], round, place);
+    trim<Arch>(x.row(r), Trimmer{formats[static_cast<std::size_t>(r)], round}, place);
   }
 }
 
@@ -209,33 +208,28 @@ template <class Arch = DefaultArch, class F, class R>
 void trim(const Eigen::ThreadPoolDevice& device, std::span<const float> in, std::span<float> out,
           const Trimmer<F, R>& trimmer, std::uint64_t first = 0, Stores stores = Stores::by_size) {
   detail::check_sizes(in.size(), out.size());
-  const Eigen::TensorOpCost per_element(sizeof(float), sizeof(float), R::indexed ? 1.0 : 0.25);
-  const auto whole_groups = [](Eigen::Index size) { return (size + 4095) / 4096 * 4096; };
-  stores = detail::chosen_stores<R>(in, out, stores);
-  device.parallelFor(static_cast<Eigen::Index>(in.size()), per_element, whole_groups,
-                     [&](Eigen::Index begin, Eigen::Index end) {
-                       const auto k = static_cast<std::size_t>(begin);
-                       const auto count = static_cast<std::size_t>(end - begin);
-                       trim<Arch>(in.subspan(k, count), out.subspan(k, count), trimmer, first + k, stores);
-                     });
-}
-template <class Arch = DefaultArch, Rounding R = RoundNearest>
-void trim(const Eigen::ThreadPoolDevice& device, std::span<const float> in, std::span<float> out,
-          const AnyFormat& format, const R& round = {}, std::uint64_t first = 0, Stores stores = Stores::by_size) {
-  detail::visit_trimmer(format, round,
-                        [&](const auto& trimmer) { trim<Arch>(device, in, out, trimmer, first, stores); });
+  if constexpr (Trimmer<F, R>::chosen_at_run_time) {
+    detail::visit_trimmer(trimmer, [&](const auto& chosen) { trim<Arch>(device, in, out, chosen, first, stores); });
+  } else {
+    const Eigen::TensorOpCost per_element(sizeof(float), sizeof(float), R::indexed ? 1.0 : 0.25);
+    const auto whole_groups = [](Eigen::Index size) { return (size + 4095) / 4096 * 4096; };
+    stores = detail::chosen_stores(in, out, stores);
+    device.parallelFor(static_cast<Eigen::Index>(in.size()), per_element, whole_groups,
+                       [&](Eigen::Index begin, Eigen::Index end) {
+                         const auto k = static_cast<std::size_t>(begin);
+                         const auto count = static_cast<std::size_t>(end - begin);
+                         trim<Arch>(in.subspan(k, count), out.subspan(k, count), trimmer, first + k, stores);
+                       });
+  }
 }
 
 /// Trims a tensor or matrix of floats in place; of one with gaps, each run without.
 template <class Arch = DefaultArch, detail::EigenObject X, class F, class R>
 void trim(const Eigen::ThreadPoolDevice& device, X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
-  detail::for_each_run(
-      x, first, [&](std::span<float> run, std::uint64_t index) { trim<Arch>(device, run, run, trimmer, index); });
-}
-template <class Arch = DefaultArch, detail::EigenObject X, Rounding R = RoundNearest>
-void trim(const Eigen::ThreadPoolDevice& device, X&& x, const AnyFormat& format, const R& round = {},
-          std::uint64_t first = 0) {
-  detail::visit_trimmer(format, round, [&](const auto& trimmer) { trim<Arch>(device, x, trimmer, first); });
+  detail::visit_trimmer(trimmer, [&](const auto& chosen) {
+    detail::for_each_run(
+        x, first, [&](std::span<float> run, std::uint64_t index) { trim<Arch>(device, run, run, chosen, index); });
+  });
 }
 
 #endif
@@ -256,7 +250,7 @@ inline constexpr bool knows_packets = MadeOfPacket<xsimd::batch<float>>;
 
 }  // namespace detail
 
-template <Format F, Rounding R>
+template <class F, class R>
 template <class Packet>
 RISTRETTO_HOST_DEVICE Packet Trimmer<F, R>::packetOp(const Packet& x) const noexcept {
   using Scalar = typename Eigen::internal::unpacket_traits<Packet>::type;

@@ -116,10 +116,10 @@ struct ScalarOps {
   }
 
   /// The draw of element i.
-  template <int Bits, int Rounds>
+  template <int Bits>
   RISTRETTO_HOST_DEVICE static constexpr S uniform(const RandomStream& stream, std::uint64_t i) noexcept {
     constexpr std::uint64_t per_block = 128 / Bits;
-    return uniform_draw<S, Bits>(stream.block<Rounds>(i / per_block), i % per_block);
+    return uniform_draw<S, Bits>(stream.block(i / per_block), i % per_block);
   }
 
  private:

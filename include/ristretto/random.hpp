@@ -42,21 +42,23 @@ struct RandomStream {
   std::uint64_t stream = 0;  ///< the upper half of the counter: one stream per tensor and step, say
 
   /// Block b: the words of elements 4b to 4b + 3, or the halves of elements 8b to 8b + 7.
-  template <int Rounds = 10>
   RISTRETTO_HOST_DEVICE constexpr Words4 block(std::uint64_t b) const noexcept {
-    return philox4x32<Rounds>({{low(b), high(b), low(stream), high(stream)}}, low(seed), high(seed));
+    return philox4x32({{low(b), high(b), low(stream), high(stream)}}, low(seed), high(seed));
   }
 
   /// 32 random bits of element i.
-  template <int Rounds = 10>
   RISTRETTO_HOST_DEVICE constexpr std::uint32_t word(std::uint64_t i) const noexcept {
-    return block<Rounds>(i / 4).word[i % 4];
+    return block(i / 4).word[i % 4];
   }
 
   /// 16 random bits of element i.
-  template <int Rounds = 10>
   RISTRETTO_HOST_DEVICE constexpr std::uint32_t half(std::uint64_t i) const noexcept {
-    return block<Rounds>(i / 8).half(i % 8);
+    return block(i / 8).half(i % 8);
+  }
+
+  /// A number in (0, 1) of element i, the draw of stochastic rounding: ((word >> 9) + 0.5) * 2^-23. Exact.
+  RISTRETTO_HOST_DEVICE constexpr float uniform(std::uint64_t i) const noexcept {
+    return (static_cast<float>(word(i) >> 9) + 0.5f) * 0x1p-23f;
   }
 
   friend constexpr bool operator==(const RandomStream&, const RandomStream&) = default;

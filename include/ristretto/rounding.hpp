@@ -4,27 +4,36 @@
 
 #include <concepts>
 #include <cstdint>
+#include <string_view>
 
 #include <ristretto/ops.hpp>
 
 namespace ristretto {
 
-// A rounding is a struct with `T operator()(T v, std::uint64_t i) const noexcept`, where i is the index in its tensor
-// of v, or of lane 0 when T is a batch. Integers and NaN stay as they are. `indexed` says whether i matters. All but
-// RoundNearest look at the magnitude |v| = f + t, f = floor |v| and t in [0, 1) exact, and decide with
-// `up(part, whole, v, i)`, where t = part / whole, whether it goes up to f + 1 or stays at f; nothing is ever added to
-// v, so no tie is missed and small values do not drift.
+// A rounding decides between the two neighbours of |v| = f + t, f = floor |v| and t in [0, 1) exact: it is a struct
+// with `up(part, whole, v, i)`, where t = part / whole, v is the number of quanta and i the index of its element (of
+// lane 0, when T is a batch); up says whether the magnitude goes up to f + 1 or stays at f. Nothing is ever added to v,
+// so no tie is missed and small values do not drift. RoundNearest alone computes its result: it has `operator()(v, i)`,
+// as a rounding of yours may. Integers and NaN stay as they are. Hooks:
+//   indexed      whether i matters: then elements have their own random numbers
+//   text_name    its name in AnyRounding's text form; only roundings that AnyRounding holds need one
+
+/// A rounding that decides between the two neighbours in magnitude.
+template <class R, class T>
+concept Deciding = requires(const R round, T t, std::uint64_t i) { round.up(t, t, t, i); };
 
 /// A rule that takes a number of quanta to a neighbouring integer.
 template <class R>
-concept Rounding = requires(const R round, float v, std::uint64_t i) {
-  { round(v, i) } -> std::same_as<float>;
+concept Rounding = requires {
   { R::indexed } -> std::convertible_to<bool>;
-};
+} && (Deciding<R, float> || requires(const R round, float v, std::uint64_t i) {
+                     { round(v, i) } -> std::same_as<float>;
+                   });
 
 /// Round to nearest, ties to even. Also called convergent; AP_RND_CONV in HLS, roundTiesToEven in IEEE 754.
 struct RoundNearest {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "nearest";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t = 0) const noexcept {
@@ -33,51 +42,27 @@ struct RoundNearest {
   friend constexpr bool operator==(const RoundNearest&, const RoundNearest&) = default;
 };
 
-namespace detail {
-
-/// |v| = f + t with f = floor |v| and t in [0, 1), both exact.
-template <class T>
-struct Magnitude {
-  T f;
-  T t;
-};
-
-template <class T>
-RISTRETTO_HOST_DEVICE constexpr Magnitude<T> magnitude(T v) noexcept {
-  const T a = Ops<T>::abs(v);
-  const T f = Ops<T>::floor(a);
-  return {f, a - f};  // exact: both are multiples of the last place of a
-}
-
-/// The magnitude of v as `round` decides: floor |v| or one more.
+/// v, a number of quanta, as the rounding takes it to a whole number of them.
 template <class R, class T>
-RISTRETTO_HOST_DEVICE constexpr T decided_magnitude(const R& round, T v, std::uint64_t i) noexcept {
-  const auto [f, t] = magnitude(v);
-  return Ops<T>::select(round.up(t, T(1), v, i), f + T(1), f);
+RISTRETTO_HOST_DEVICE constexpr T rounded(const R& round, T v, std::uint64_t i = 0) noexcept {
+  if constexpr (Deciding<R, T>) {
+    const T a = Ops<T>::abs(v);
+    const T f = Ops<T>::floor(a);
+    const auto up = round.up(a - f, T(1), v, i);  // exact: both are multiples of the last place of a
+    return Ops<T>::copysign(Ops<T>::select(up, f + T(1), f), v);
+  } else {
+    return round(v, i);
+  }
 }
-
-template <class R, class T>
-RISTRETTO_HOST_DEVICE constexpr T decide(const R& round, T v, std::uint64_t i) noexcept {
-  return Ops<T>::copysign(decided_magnitude(round, v, i), v);
-}
-
-}  // namespace detail
-
-/// A rounding that decides between the two neighbours in magnitude.
-template <class R, class T>
-concept Deciding = requires(const R round, T t, std::uint64_t i) { round.up(t, t, t, i); };
 
 /// Round to nearest, ties away from zero. AP_RND_INF in HLS, roundTiesToAway in IEEE 754; the original's CPU rule.
 struct RoundNearestAway {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "nearest_away";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
     return part >= T(0.5f) * whole;
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
-    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundNearestAway&, const RoundNearestAway&) = default;
 };
@@ -85,15 +70,12 @@ struct RoundNearestAway {
 /// Round to nearest, ties toward plus infinity: floor(v + 1/2) in exact arithmetic. AP_RND in HLS.
 struct RoundHalfUp {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "half_up";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T v, std::uint64_t) const noexcept {
     const T half = T(0.5f) * whole;
     return Ops<T>::either(part > half, Ops<T>::both(part == half, v > T(0)));
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
-    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundHalfUp&, const RoundHalfUp&) = default;
 };
@@ -101,14 +83,11 @@ struct RoundHalfUp {
 /// Round toward minus infinity. AP_TRN in HLS, roundTowardNegative in IEEE 754.
 struct RoundDown {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "down";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T, T v, std::uint64_t) const noexcept {
     return Ops<T>::both(part > T(0), v < T(0));
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
-    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundDown&, const RoundDown&) = default;
 };
@@ -116,14 +95,11 @@ struct RoundDown {
 /// Round toward plus infinity. roundTowardPositive in IEEE 754.
 struct RoundUp {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "up";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T, T v, std::uint64_t) const noexcept {
     return Ops<T>::both(part > T(0), v > T(0));
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
-    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundUp&, const RoundUp&) = default;
 };
@@ -131,14 +107,11 @@ struct RoundUp {
 /// Round toward zero (truncate). AP_TRN_ZERO in HLS, roundTowardZero in IEEE 754.
 struct RoundTowardZero {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "toward_zero";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T, T, std::uint64_t) const noexcept {
     return part < T(0);  // never
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
-    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundTowardZero&, const RoundTowardZero&) = default;
 };
@@ -147,14 +120,11 @@ struct RoundTowardZero {
 /// only. What the original tool computed for power-of-two weights.
 struct RoundNearestExponent {
   static constexpr bool indexed = false;
+  static constexpr std::string_view text_name = "nearest_exponent";
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
     return part >= T(LaneScalar<T>(0x1.6a09e8p+0) - 1) * whole;  // float 0x3FB504F4, the first above sqrt 2
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i = 0) const noexcept {
-    return detail::decide(*this, v, i);
   }
   friend constexpr bool operator==(const RoundNearestExponent&, const RoundNearestExponent&) = default;
 };
@@ -162,38 +132,19 @@ struct RoundNearestExponent {
 /// Stochastic rounding: up in magnitude with probability |v| - floor |v|, so that the mean of many draws is v.
 /// Element i of a stream has the same draw everywhere, and trim(-x) = -trim(x). Bits per draw: 32 (23 are used) or 16.
 /// Source: Gupta et al., "Deep learning with limited numerical precision", ICML 2015.
-template <int Bits = 32, int Rounds = 10>
+template <int Bits = 32>
 struct RoundStochastic {
   static_assert(Bits == 32 || Bits == 16, "RoundStochastic draws 32 or 16 random bits an element");
-  static_assert(Rounds >= 7, "Philox4x32 needs at least 7 rounds to be random enough (Salmon et al. 2011)");
   static constexpr bool indexed = true;
+  static constexpr std::string_view text_name = Bits == 32 ? "stochastic:32" : "stochastic:16";
 
   RandomStream random{};
 
   template <class T>
   RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t i) const noexcept {
-    return Ops<T>::template uniform<Bits, Rounds>(random, i) * whole < part;
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i) const noexcept {
-    return detail::decide(*this, v, i);
+    return Ops<T>::template uniform<Bits>(random, i) * whole < part;
   }
   friend constexpr bool operator==(const RoundStochastic&, const RoundStochastic&) = default;
 };
-
-namespace detail {
-
-/// RoundStochastic for elements whose draws are at hand, already times a part of `whole`: see routes.hpp.
-template <class T>
-struct RoundDrawn {
-  T draw;
-
-  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
-    return draw * whole < part;
-  }
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T v, std::uint64_t i) const noexcept { return decide(*this, v, i); }
-};
-
-}  // namespace detail
 
 }  // namespace ristretto

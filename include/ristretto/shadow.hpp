@@ -32,12 +32,13 @@ class ShadowWeights {
   /// The weights of one step, trimmed stochastically, into `out`. Throws std::invalid_argument when its size differs.
   template <class Arch = DefaultArch>
   void trim_step(std::uint32_t step, std::span<float> out, const AnyFormat& format) const {
-    trim<Arch>(std::span<const float>(weights_), out, format, RoundStochastic<>{shadow_stream(seed_, tensor_, step)});
+    trim<Arch>(std::span<const float>(weights_), out,
+               Trimmer{format, RoundStochastic<>{shadow_stream(seed_, tensor_, step)}});
   }
   /// The weights of the finished network, rounded to nearest, into `out`.
   template <class Arch = DefaultArch>
   void trim_final(std::span<float> out, const AnyFormat& format) const {
-    trim<Arch>(std::span<const float>(weights_), out, format);
+    trim<Arch>(std::span<const float>(weights_), out, Trimmer{format});
   }
 
  private:

@@ -70,7 +70,9 @@ void trim_elements(const ThrustPolicy<Policy>& policy, In* in, S* out, std::size
   constexpr bool same = std::is_same_v<std::remove_const_t<In>, std::remove_const_t<S>>;
   static_assert(!std::is_const_v<S>, "ristretto::trim: the elements to be written are const");
   static_assert(same, "ristretto::trim: input and output have elements of different types; give them the same");
-  if constexpr (same && !std::is_const_v<S>) {
+  if constexpr (Trimmer<F, R>::chosen_at_run_time) {
+    visit_trimmer(trimmer, [&](const auto& chosen) { trim_elements<Arch>(policy, in, out, n, chosen, first); });
+  } else if constexpr (same && !std::is_const_v<S>) {
     check_storage<S>(trimmer.format);
     if (n == 0) return;
     with_route<float, R>(trimmer.format, [&](const auto& route) {
@@ -78,13 +80,6 @@ void trim_elements(const ThrustPolicy<Policy>& policy, In* in, S* out, std::size
       thrust::for_each_n(policy, thrust::counting_iterator<std::int64_t>(0), group.groups(), group);
     });
   }
-}
-
-/// The same for a format chosen at run time.
-template <class Arch, class Policy, class In, class S, class R>
-void trim_elements(const ThrustPolicy<Policy>& policy, In* in, S* out, std::size_t n, const AnyFormat& format,
-                   const R& round, std::uint64_t first) {
-  visit_trimmer(format, round, [&](const auto& trimmer) { trim_elements<Arch>(policy, in, out, n, trimmer, first); });
 }
 
 }  // namespace detail
@@ -101,22 +96,12 @@ void trim(const detail::ThrustPolicy<Policy>& policy, In in, Out out, std::size_
           std::uint64_t first = 0) {
   detail::trim_elements<Arch>(policy, detail::raw(in), detail::raw(out), n, trimmer, first);
 }
-template <class Arch = DefaultArch, class Policy, ThrustPointer In, ThrustPointer Out, Rounding R = RoundNearest>
-void trim(const detail::ThrustPolicy<Policy>& policy, In in, Out out, std::size_t n, const AnyFormat& format,
-          const R& round = {}, std::uint64_t first = 0) {
-  detail::trim_elements<Arch>(policy, detail::raw(in), detail::raw(out), n, format, round, first);
-}
 
 /// Trims n elements in place, x[k] as element first + k.
 template <class Arch = DefaultArch, class Policy, ThrustPointer P, class F, class R>
 void trim(const detail::ThrustPolicy<Policy>& policy, P x, std::size_t n, const Trimmer<F, R>& trimmer,
           std::uint64_t first = 0) {
   detail::trim_elements<Arch>(policy, detail::raw(x), detail::raw(x), n, trimmer, first);
-}
-template <class Arch = DefaultArch, class Policy, ThrustPointer P, Rounding R = RoundNearest>
-void trim(const detail::ThrustPolicy<Policy>& policy, P x, std::size_t n, const AnyFormat& format, const R& round = {},
-          std::uint64_t first = 0) {
-  detail::trim_elements<Arch>(policy, detail::raw(x), detail::raw(x), n, format, round, first);
 }
 
 /// The same for spans and vectors. Throws std::invalid_argument also when sizes differ.
@@ -126,20 +111,9 @@ void trim(const detail::ThrustPolicy<Policy>& policy, const In& in, Out&& out, c
   detail::check_sizes(in.size(), out.size());
   detail::trim_elements<Arch>(policy, detail::elements(in), detail::elements(out), in.size(), trimmer, first);
 }
-template <class Arch = DefaultArch, class Policy, ThrustRange In, ThrustRange Out, Rounding R = RoundNearest>
-void trim(const detail::ThrustPolicy<Policy>& policy, const In& in, Out&& out, const AnyFormat& format,
-          const R& round = {}, std::uint64_t first = 0) {
-  detail::check_sizes(in.size(), out.size());
-  detail::trim_elements<Arch>(policy, detail::elements(in), detail::elements(out), in.size(), format, round, first);
-}
 template <class Arch = DefaultArch, class Policy, ThrustRange X, class F, class R>
 void trim(const detail::ThrustPolicy<Policy>& policy, X&& x, const Trimmer<F, R>& trimmer, std::uint64_t first = 0) {
   detail::trim_elements<Arch>(policy, detail::elements(x), detail::elements(x), x.size(), trimmer, first);
-}
-template <class Arch = DefaultArch, class Policy, ThrustRange X, Rounding R = RoundNearest>
-void trim(const detail::ThrustPolicy<Policy>& policy, X&& x, const AnyFormat& format, const R& round = {},
-          std::uint64_t first = 0) {
-  detail::trim_elements<Arch>(policy, detail::elements(x), detail::elements(x), x.size(), format, round, first);
 }
 
 }  // namespace ristretto

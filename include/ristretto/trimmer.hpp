@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The Trimmer: a format and a rounding, applied to one number. Here, and nowhere else, a number is rounded.
+// The Trimmer: a format and a rounding. Here it is defined what trimming a number is; spans and devices compute the
+// same bits on the routes of kernel/routes.hpp, which tests compare with this definition, over all floats.
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <type_traits>
 
 #include <ristretto/formats.hpp>
@@ -11,16 +13,6 @@
 namespace ristretto {
 
 namespace detail {
-
-/// The grid of a format for lanes of type T; of a user's format without one, the format.
-template <class T, class F>
-RISTRETTO_HOST_DEVICE constexpr auto grid_of(const F& format) noexcept {
-  if constexpr (requires { format.template grid<T>(); }) {
-    return format.template grid<T>();
-  } else {
-    return format;
-  }
-}
 
 /// Whether zeros of the format keep the sign of x; formats that do not say otherwise do.
 template <class F>
@@ -52,37 +44,63 @@ RISTRETTO_HOST_DEVICE constexpr T finish_magnitude(const F& format, T r, T x) no
   return keeps_sign_of_zero<F> ? r : Ops<T>::positive_zero(r);
 }
 
-/// The three lines that define trimming.
+/// The three lines that define trimming. 0.3 to DynamicFixedPoint<2, 6>: y = 0.3, q = 2^-6, y / q = 19.2, rounded to
+/// nearest 19, 19 q = 0.296875.
 template <class F, class R, class T>
 RISTRETTO_HOST_DEVICE constexpr T trim_number(const F& format, const R& round, T x, std::uint64_t i) noexcept {
   const T y = format.saturate(x);
   const T q = format.quantum(y);
   const T v = keep_tiny(Ops<T>::divide(y, q), y);
-  return finish(format, round(v, i) * q, x);  // both scalings are exact: q is a power of two
+  return finish(format, rounded(round, v, i) * q, x);  // both scalings are exact: q is a power of two
 }
+
+template <class T>
+inline constexpr bool is_lane = requires { typename Ops<T>::Scalar; };
+
+/// Whether a rounding goes with a format: the nearest exponent is of neighbouring powers of two.
+template <class F, class R>
+inline constexpr bool goes_with = !std::is_same_v<R, RoundNearestExponent> || requires { requires !F::has_zero; };
 
 }  // namespace detail
 
-/// Replaces a number by a value of the format, kept as a float (double, batch). NaN stays NaN, infinities saturate
-/// unless the format keeps them, and a zero result has the sign of x unless the format has one zero only.
-template <Format F, Rounding R = RoundNearest>
+/// Replaces a number by a value of the format, kept as a float (double, batch): fake quantization. NaN stays NaN,
+/// infinities saturate unless the format keeps them, and a zero result has the sign of x unless the format has one zero
+/// only. Where the format or the rounding is chosen at run time (AnyFormat, AnyRounding), `trim` looks once what it is,
+/// and there is no operator().
+template <class F, class R = RoundNearest>
 struct Trimmer {
+  static constexpr bool chosen_at_run_time = detail::chosen_at_run_time<F> || detail::chosen_at_run_time<R>;
+  static_assert(Format<F> || detail::chosen_at_run_time<F>,
+                "the first argument of a Trimmer is a format, such as DynamicFixedPoint<2, 6>{} or "
+                "AnyFormat::parse(text); one of your own needs saturate, quantum and bits");
   static_assert(
-      !std::is_same_v<R, RoundNearestExponent> || requires { requires !F::has_zero; },
-      "RoundNearestExponent rounds between neighbouring powers of two; use it with PowerOfTwo only");
+      Rounding<R> || detail::chosen_at_run_time<R>,
+      "the second argument of a Trimmer is a rounding, such as RoundNearest{}, RoundStochastic<>{{.seed = 1}} "
+      "or AnyRounding::parse(text)");
+  static_assert(chosen_at_run_time || detail::goes_with<F, R>,
+                "RoundNearestExponent rounds between neighbouring powers of two; use it with PowerOfTwo only");
 
   F format{};
   R round{};
 
   /// x trimmed; i is the index of x in its tensor (of lane 0, when T is a batch).
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T x, std::uint64_t i) const noexcept {
-    return detail::trim_number(detail::grid_of<T>(format), round, x, i);
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T x, std::uint64_t i) const noexcept
+    requires(!chosen_at_run_time)
+  {
+    static_assert(detail::is_lane<T>, "a Trimmer trims float and double; convert the number to one of them first");
+    if constexpr (detail::is_lane<T>) {
+      return detail::trim_number(detail::grid_of<T>(format), round, x, i);
+    } else {
+      return x;
+    }
   }
 
   /// x trimmed, for roundings without randomness; so a Trimmer works in `unaryExpr` and std::transform.
   template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T operator()(T x) const noexcept {
+  RISTRETTO_HOST_DEVICE constexpr T operator()(T x) const noexcept
+    requires(!chosen_at_run_time)
+  {
     static_assert(!R::indexed,
                   "a stochastic Trimmer needs the index of each element: use ristretto::trim(tensor, trimmer, first) "
                   "or trimmer(x, i)");
@@ -95,9 +113,49 @@ struct Trimmer {
 
   friend constexpr bool operator==(const Trimmer&, const Trimmer&) = default;
 };
-template <Format F>
+template <class F>
 Trimmer(F) -> Trimmer<F>;
-template <Format F, Rounding R>
+template <class F, class R>
 Trimmer(F, R) -> Trimmer<F, R>;
+
+namespace detail {
+
+/// f(x) with what x holds where it was chosen at run time, otherwise with x.
+template <class X, class Function>
+constexpr void visit_choice(const X& x, Function f) {
+  if constexpr (chosen_at_run_time<X>) {
+    x.visit(f);
+  } else {
+    f(x);
+  }
+}
+
+/// f(trimmer) with its format and rounding as types that f knows. Throws std::invalid_argument where these do not go
+/// together.
+template <class F, class R, class Function>
+void visit_trimmer(const Trimmer<F, R>& trimmer, Function f) {
+  visit_choice(trimmer.format, [&]<class Chosen>(const Chosen& format) {
+    visit_choice(trimmer.round, [&]<class Rule>(const Rule& round) {
+      if constexpr (goes_with<Chosen, Rule>) {
+        f(Trimmer<Chosen, Rule>{format, round});
+      } else {
+        throw std::invalid_argument("ristretto::trim: RoundNearestExponent does not go with " + to_string(format) +
+                                    "; use it with pow2:Min,Max or choose another rounding");
+      }
+    });
+  });
+}
+
+/// Whether results depend on the place of an element in its tensor.
+template <class R>
+constexpr bool is_indexed(const R& round) noexcept {
+  if constexpr (chosen_at_run_time<R>) {
+    return round.visit([](const auto& rule) { return rule.indexed; });
+  } else {
+    return R::indexed;
+  }
+}
+
+}  // namespace detail
 
 }  // namespace ristretto

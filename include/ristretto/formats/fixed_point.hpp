@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include <ristretto/format.hpp>
 
@@ -25,13 +26,16 @@ struct FixedPointGrid {
 
 /// k * 2^-FL: what both fixed-point formats share.
 template <int IL, int FL, bool Signed>
-class FixedPoint {
+class FixedPoint : public OnGrid<FixedPoint<IL, FL, Signed>> {
   static_assert(FL == runtime || within(FL, -96, 126), "fixed point: the fractional length FL must be in [-96, 126]");
   static_assert(width_fits_if_known(IL, FL), "fixed point: the bit width IL + FL must be in [1, 32]");
 
  public:
   static constexpr bool signed_zero = Signed;
   static constexpr bool fixed_in_type = IL != runtime && FL != runtime;
+  static constexpr std::string_view text_name = Signed ? "fixed" : "ufixed";
+  static constexpr std::string_view text_suffix = "";
+  static constexpr std::string_view text_parameters = "IL,FL";
 
   constexpr FixedPoint()
     requires fixed_in_type
@@ -71,18 +75,13 @@ class FixedPoint {
     using S = LaneScalar<T>;
     return {T(lowest<S>()), T(largest<S>()), T(power_of_two<S>(-fl_.get()))};
   }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
-    return grid<T>().saturate(x);
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
-    return grid<T>().quantum(y);
-  }
   RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept {
     return {-fl_.get(), -fl_.get()};
   }
   RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return bits() - (Signed ? 1 : 0); }
+
+  constexpr Parameters parameters() const noexcept { return {il_.get(), fl_.get()}; }
+  constexpr bool can_scale(int e) const noexcept { return within(std::int64_t{fl_.get()} - e, -96, 126); }
 
   friend constexpr bool operator==(const FixedPoint&, const FixedPoint&) = default;
 
@@ -98,7 +97,11 @@ class FixedPoint {
 /// Source: Gysel, "Ristretto: hardware-oriented approximation of convolutional neural networks", arXiv:1605.06402.
 template <int IL = runtime, int FL = runtime>
 struct DynamicFixedPoint : detail::FixedPoint<IL, FL, true> {
+  using Runtime = DynamicFixedPoint<runtime, runtime>;
   using detail::FixedPoint<IL, FL, true>::FixedPoint;
+
+  /// This format times 2^e. Throws std::invalid_argument unless can_scale(e).
+  constexpr Runtime scaled(int e) const { return {this->integer_length() + e, this->fractional_length() - e}; }
 };
 DynamicFixedPoint(int, int) -> DynamicFixedPoint<>;
 
@@ -106,7 +109,11 @@ DynamicFixedPoint(int, int) -> DynamicFixedPoint<>;
 /// FL in [-96, 126]. Its one zero is +0.
 template <int IL = runtime, int FL = runtime>
 struct UnsignedFixedPoint : detail::FixedPoint<IL, FL, false> {
+  using Runtime = UnsignedFixedPoint<runtime, runtime>;
   using detail::FixedPoint<IL, FL, false>::FixedPoint;
+
+  /// This format times 2^e. Throws std::invalid_argument unless can_scale(e).
+  constexpr Runtime scaled(int e) const { return {this->integer_length() + e, this->fractional_length() - e}; }
 };
 UnsignedFixedPoint(int, int) -> UnsignedFixedPoint<>;
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include <ristretto/format.hpp>
 
@@ -31,6 +33,24 @@ namespace detail {
 /// The bias of so many exponent bits; 0 for a number of them that there is not.
 RISTRETTO_HOST_DEVICE constexpr int usual_bias(Encoding encoding, int e) noexcept {
   return e >= 1 && e <= 8 ? (1 << (e - 1)) - (encoding == Encoding::fnuz ? 0 : 1) : 0;
+}
+
+/// The words behind the parameters in the text form.
+constexpr std::string_view minifloat_suffix(Encoding encoding, Overflow overflow) {
+  if (overflow == Overflow::to_infinity) return ",to_infinity";
+  switch (encoding) {
+    case Encoding::finite_nan:
+      return ",finite_nan";
+    case Encoding::finite:
+      return ",finite";
+    case Encoding::fnuz:
+      return ",fnuz";
+    case Encoding::ristretto2016:
+      return ",ristretto2016";
+    case Encoding::ieee:
+      break;
+  }
+  return "";
 }
 
 template <class T, Encoding encoding, Overflow overflow_policy>
@@ -77,7 +97,7 @@ struct MinifloatGrid {
 /// Sources: IEEE 754-2019; OCP 8-bit Floating Point Specification 1.0; OCP Microscaling Formats 1.0.
 template <int M = runtime, int E = runtime, Encoding encoding = Encoding::ieee,
           Overflow overflow_policy = Overflow::saturate>
-class Minifloat {
+class Minifloat : public detail::OnGrid<Minifloat<M, E, encoding, overflow_policy>> {
   static_assert(M == runtime || detail::within(M, 0, 23), "Minifloat<M, E>: the mantissa bits M must be in [0, 23]");
   static_assert(E == runtime || detail::within(E, 1, 8), "Minifloat<M, E>: the exponent bits E must be in [1, 8]");
   static_assert(E == runtime || encoding != Encoding::ieee || E >= 2,
@@ -88,8 +108,13 @@ class Minifloat {
                 "Minifloat<M, E>: only the ieee encoding has infinities; use Overflow::saturate");
 
  public:
+  using Runtime = Minifloat<runtime, runtime, encoding, overflow_policy>;
+
   static constexpr bool signed_zero = detail::MinifloatGrid<float, encoding, overflow_policy>::signed_zero;
   static constexpr bool fixed_in_type = M != runtime && E != runtime;
+  static constexpr std::string_view text_name = "minifloat";
+  static constexpr std::string_view text_suffix = detail::minifloat_suffix(encoding, overflow_policy);
+  static constexpr std::string_view text_parameters = "M,E";
 
   constexpr Minifloat()
     requires fixed_in_type
@@ -135,9 +160,9 @@ class Minifloat {
     return bias() == detail::usual_bias(encoding, e_.get());
   }
   /// Whether the constructor takes this bias.
-  RISTRETTO_HOST_DEVICE constexpr bool can_have_bias(int bias) const noexcept {
+  RISTRETTO_HOST_DEVICE constexpr bool can_have_bias(std::int64_t bias) const noexcept {
     const int usual = detail::usual_bias(encoding, e_.get());
-    const std::int64_t more = std::int64_t{bias_.get()} - bias;  // so much larger is every exponent
+    const std::int64_t more = bias_.get() - bias;  // so much larger is every exponent
     return bias == usual || (max_exponent() + more <= 127 && min_exponent() - m_.get() + more >= -126);
   }
   /// Exponent of the largest numbers.
@@ -169,14 +194,6 @@ class Minifloat {
     const S end = overflow_policy == Overflow::to_infinity ? beyond<S>() : largest<S>();
     return {T(largest<S>()), T(end), T(smallest_normal<S>()), T(power_of_two<S>(-m_.get()))};
   }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
-    return grid<T>().saturate(x);
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
-    return grid<T>().quantum(y);
-  }
   RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept {
     const int greatest = max_exponent() + (overflow_policy == Overflow::to_infinity ? 1 : 0);
     return {least_quantum_exponent<float>(),
@@ -187,6 +204,14 @@ class Minifloat {
   RISTRETTO_HOST_DEVICE constexpr int low_bits() const noexcept {
     return e_.get() == 8 && encoding != Encoding::fnuz ? Ops<float>::fraction_bits - m_.get() : 0;
   }
+
+  constexpr Parameters parameters() const noexcept {
+    return {m_.get(), e_.get(), has_usual_bias() ? std::nullopt : std::optional(bias())};
+  }
+  constexpr bool can_scale(int e) const noexcept { return e == 0 || can_have_bias(std::int64_t{bias()} - e); }
+  /// This format times 2^e: with another bias. Throws std::invalid_argument unless can_scale(e).
+  constexpr Runtime scaled(int e) const { return {m_.get(), e_.get(), bias() - e}; }
+
   friend constexpr bool operator==(const Minifloat&, const Minifloat&) = default;
 
  private:

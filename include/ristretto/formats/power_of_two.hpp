@@ -2,6 +2,9 @@
 // Powers of two, with and without a zero.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include <ristretto/format.hpp>
 
 namespace ristretto {
@@ -31,7 +34,7 @@ struct PowersOfTwoGrid {
 
 /// ±2^e, with or without a zero: what both power-of-two formats share.
 template <int Min, int Max, bool Zero>
-class PowersOfTwo {
+class PowersOfTwo : public OnGrid<PowersOfTwo<Min, Max, Zero>> {
   static_assert(Min == runtime || within(Min, -126, 127),
                 "power of two: the least exponent Min must be in [-126, 127]");
   static_assert(Max == runtime || within(Max, Min == runtime ? -126 : Min, 127),
@@ -40,6 +43,9 @@ class PowersOfTwo {
  public:
   static constexpr bool has_zero = Zero;
   static constexpr bool fixed_in_type = Min != runtime && Max != runtime;
+  static constexpr std::string_view text_name = Zero ? "pow2z" : "pow2";
+  static constexpr std::string_view text_suffix = "";
+  static constexpr std::string_view text_parameters = "Min,Max";
 
   constexpr PowersOfTwo()
     requires fixed_in_type
@@ -79,20 +85,17 @@ class PowersOfTwo {
     using S = LaneScalar<T>;
     return {T(power_of_two<S>(min_.get())), T(largest<S>()), T(1)};
   }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T saturate(T x) const noexcept {
-    return grid<T>().saturate(x);
-  }
-  template <class T>
-  RISTRETTO_HOST_DEVICE constexpr T quantum(T y) const noexcept {
-    return grid<T>().quantum(y);
-  }
   RISTRETTO_HOST_DEVICE constexpr QuantumExponents quantum_exponents() const noexcept {
     return {min_.get(), max_.get()};
   }
   RISTRETTO_HOST_DEVICE constexpr int digits() const noexcept { return 1; }
   /// d, where between the ends the grid is all floats whose d lowest fraction bits are zero; 0 where it is another.
   RISTRETTO_HOST_DEVICE constexpr int low_bits() const noexcept { return Zero ? 0 : Ops<float>::fraction_bits; }
+
+  constexpr Parameters parameters() const noexcept { return {min_.get(), max_.get()}; }
+  constexpr bool can_scale(int e) const noexcept {
+    return std::int64_t{min_.get()} + e >= -126 && std::int64_t{max_.get()} + e <= 127;
+  }
 
   friend constexpr bool operator==(const PowersOfTwo&, const PowersOfTwo&) = default;
 
@@ -107,14 +110,22 @@ class PowersOfTwo {
 /// zero: ±0 becomes ±2^Min. Source: Gysel, arXiv:1605.06402, "multiplier-free arithmetic".
 template <int Min = runtime, int Max = runtime>
 struct PowerOfTwo : detail::PowersOfTwo<Min, Max, false> {
+  using Runtime = PowerOfTwo<runtime, runtime>;
   using detail::PowersOfTwo<Min, Max, false>::PowersOfTwo;
+
+  /// This format times 2^e. Throws std::invalid_argument unless can_scale(e).
+  constexpr Runtime scaled(int e) const { return {this->min_exponent() + e, this->max_exponent() + e}; }
 };
 PowerOfTwo(int, int) -> PowerOfTwo<>;
 
 /// Powers of two and zero: ±0 and ±2^e for e in [Min, Max], -126 <= Min <= Max <= 127.
 template <int Min = runtime, int Max = runtime>
 struct PowerOfTwoOrZero : detail::PowersOfTwo<Min, Max, true> {
+  using Runtime = PowerOfTwoOrZero<runtime, runtime>;
   using detail::PowersOfTwo<Min, Max, true>::PowersOfTwo;
+
+  /// This format times 2^e. Throws std::invalid_argument unless can_scale(e).
+  constexpr Runtime scaled(int e) const { return {this->min_exponent() + e, this->max_exponent() + e}; }
 };
 PowerOfTwoOrZero(int, int) -> PowerOfTwoOrZero<>;
 

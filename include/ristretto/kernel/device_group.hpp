@@ -11,7 +11,7 @@
 #include <string>
 #include <type_traits>
 
-#include <ristretto/any_format.hpp>
+#include <ristretto/formats.hpp>
 #include <ristretto/kernel/routes.hpp>
 
 #if __has_include(<cuda_bf16.h>) && __has_include(<cuda_fp16.h>)
@@ -79,7 +79,7 @@ void check_storage([[maybe_unused]] const F& format) {
   } else if constexpr (!std::is_same_v<S, float>) {
     if (Storage<S>::holds(format)) return;
     std::string name = "the format";
-    if constexpr (std::constructible_from<AnyFormat, const F&>) name = to_string(AnyFormat(format));
+    if constexpr (TextFormat<F>) name = to_string(format);
     throw std::invalid_argument(std::string("ristretto::trim: ") + Storage<S>::name + " does not hold all numbers of " +
                                 name + "; use float, or a format with fewer bits");
   }
@@ -112,8 +112,8 @@ RISTRETTO_HOST_DEVICE void store_chunk(const S* x, S* to) noexcept {
 /// How many elements share a Philox block of a rounding.
 template <class R>
 inline constexpr unsigned draws_per_block = 1;
-template <int Bits, int Rounds>
-inline constexpr unsigned draws_per_block<RoundStochastic<Bits, Rounds>> = 128 / Bits;
+template <int Bits>
+inline constexpr unsigned draws_per_block<RoundStochastic<Bits>> = 128 / Bits;
 
 /// Trims group after group of neighbouring elements: as many as are stored at once, and whole Philox blocks. The first
 /// and the last group may be incomplete. Arch tells apart host code for different instruction sets.
@@ -188,7 +188,7 @@ struct TrimGroup {
     if constexpr (is_stochastic<R>) {
       constexpr unsigned per_block = draws_per_block<R>;
       for (unsigned b = 0; b < size; b += per_block) {
-        const Words4 block = draw_block(round, (i + b) / per_block);
+        const Words4 block = round.random.block((i + b) / per_block);
         for (unsigned j = 0; j < per_block; ++j) {
           const float draw = uniform_draw<float, 128 / per_block>(block, j) * route.draw_scale();  // exact
           x[b + j] = Number::store(route(Number::load(x[b + j]), RoundDrawn<float>{draw}, 0));
@@ -197,10 +197,6 @@ struct TrimGroup {
     } else {
       for (unsigned j = 0; j < size; ++j) x[j] = Number::store(route(Number::load(x[j]), round, i + j));
     }
-  }
-  template <int Bits, int Rounds>
-  RISTRETTO_HOST_DEVICE static Words4 draw_block(const RoundStochastic<Bits, Rounds>& r, std::uint64_t b) noexcept {
-    return r.random.template block<Rounds>(b);
   }
 };
 

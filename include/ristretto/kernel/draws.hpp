@@ -15,7 +15,7 @@ template <class Arch>
 inline constexpr bool has_draw_groups = false;
 
 /// Draws of consecutive elements, in registers, from so many chains of blocks.
-template <int Bits, int Rounds, class Arch, std::size_t chains>
+template <int Bits, class Arch, std::size_t chains>
 struct DrawGroup;
 
 #if (defined(__SSE2__) || defined(__AARCH64EL__)) && !defined(RISTRETTO_NO_SIMD)
@@ -51,7 +51,7 @@ struct PhiloxRegister {
 
   /// Chain c runs blocks first + c * lanes + order[l], round by round with the others, so that one multiplies while
   /// another waits for its products. The high word of the block number is the same for all.
-  template <int Rounds, std::size_t chains>
+  template <std::size_t chains>
   RISTRETTO_HOST_DEVICE static void blocks(const RandomStream& random, std::uint64_t first, Lanes order,
                                            Pairs (&pairs)[chains]) noexcept {
     constexpr std::uint64_t low = 0xFFFFFFFF;
@@ -83,14 +83,14 @@ struct PhiloxRegister {
       words3[c] = Lanes{} + (common & low);
     }
 #pragma GCC unroll 16
-    for (int round = 2; round < Rounds; ++round) {
+    for (int round = 2; round < rounds; ++round) {
       next_keys();
 #pragma GCC unroll 8
       for (std::size_t c = 0; c < chains; ++c) {
         product0[c] = multiply(words0[c], Lanes{} + factor0);
         product1[c] = multiply(words2[c], Lanes{} + factor1);
       }
-      if (round + 1 == Rounds) break;
+      if (round + 1 == rounds) break;
 #pragma GCC unroll 8
       for (std::size_t c = 0; c < chains; ++c) {
         words0[c] = high(product1[c]) ^ words1[c] ^ key0;
@@ -112,6 +112,7 @@ struct PhiloxRegister {
   }
 
  private:
+  static constexpr int rounds = 10;
   static constexpr std::uint64_t factor0 = 0xD2511F53;
   static constexpr std::uint64_t factor1 = 0xCD9E8D57;
 
@@ -168,7 +169,7 @@ struct PhiloxRegister {
   }
 };
 
-template <int Bits, int Rounds, class Arch, std::size_t chains>
+template <int Bits, class Arch, std::size_t chains>
 struct DrawGroup {
   using Batch = xsimd::batch<float, Arch>;
   using Register = PhiloxRegister<Arch>;
@@ -184,7 +185,7 @@ struct DrawGroup {
   RISTRETTO_HOST_DEVICE DrawGroup(const RandomStream& random, std::uint64_t first, float scale) noexcept {
     const std::uint64_t block = first / (128 / Bits);
     typename Register::Pairs all[chains];
-    Register::template blocks<Rounds>(random, block, order(), all);
+    Register::blocks(random, block, order(), all);
 #pragma GCC unroll 8
     for (std::size_t chain = 0; chain < chains; ++chain) {
       const auto& pairs = all[chain];

@@ -15,10 +15,20 @@ namespace ristretto::detail {
 // `fast` routes are worth large groups of batches; the others only take the compiler's time with them.
 // RoundDrawn brings draws that are multiplied by the route's draw_scale(), so that `whole` can be what is at hand.
 
+/// RoundStochastic for elements whose draws are at hand, already times a part of `whole`.
+template <class T>
+struct RoundDrawn {
+  T draw;
+
+  RISTRETTO_HOST_DEVICE constexpr auto up(T part, T whole, T, std::uint64_t) const noexcept {
+    return draw * whole < part;
+  }
+};
+
 template <class R>
 inline constexpr bool is_stochastic = false;
-template <int Bits, int Rounds>
-inline constexpr bool is_stochastic<RoundStochastic<Bits, Rounds>> = true;
+template <int Bits>
+inline constexpr bool is_stochastic<RoundStochastic<Bits>> = true;
 
 template <class R>
 inline constexpr bool is_drawn = false;
@@ -40,7 +50,11 @@ struct ThreeLines {
 };
 
 /// No division: |y| is rounded where its sum with 2^23 q ends, to nearest or down. Where |y| <= 2^23 q, so that the
-/// last place of the sum is q. Products are exact, fused or not.
+/// last place of the sum is q. Products are exact, fused or not. 0.3 with q = 2^-6:
+///   |y|               0.3       = 0x3E99999A    0 01111101 00110011001100110011010
+///   2^23 q            131072    = 0x48000000    0 10010000 00000000000000000000000   its last place is 2^-6
+///   their sum         131072.296875  0x48000013 0 10010000 00000000000000000010011   19.2 last places became 19
+///   less 2^23 q       0.296875  = 0x3E980000    0 01111101 00110000000000000000000   exact
 template <class Grid, class T>
 struct ByAddition {
   static constexpr bool fast = true;
@@ -76,7 +90,11 @@ struct ByAddition {
   }
 };
 
-/// On the bits of y, where the grid is all floats whose d lowest fraction bits are zero. Keeps signs, also of zero.
+/// On the bits of y, where the grid is all floats whose d lowest fraction bits are zero. Keeps signs, also of zero. 0.3
+/// to bfloat16, d = 16, to nearest with ties to even: the last bit kept is L, so 2^15 - 1 + L is added, then cut.
+///   y                 0x3E99999A    0 01111101 0011001 1001100110011010      the bit before the blank is L = 1
+///   + 0x7FFF + L      0x3E9A199A    0 01111101 0011010 0001100110011010      the carry went into what is kept
+///   cut               0x3E9A0000    0 01111101 0011010 0000000000000000      0.30078125
 template <class Grid>
 struct ByBits {
   static constexpr bool fast = true;

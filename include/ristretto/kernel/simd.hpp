@@ -142,13 +142,13 @@ struct Ops<xsimd::batch<float, Arch> > {
     return from_bits(bits(x) + bits(select(up, step, Batch(0.0f))));
   }
 
-  template <int Bits, int Rounds>
+  template <int Bits>
   RISTRETTO_HOST_DEVICE static Batch uniform(const RandomStream& stream, std::uint64_t i) noexcept {
     constexpr std::size_t per_block = 128 / Bits;
     float draws[Batch::size + 2 * per_block];  // whole blocks: those that hold elements i to i + size - 1
     const std::size_t skipped = i % per_block;
     for (std::size_t k = 0; k < skipped + Batch::size; k += per_block) {
-      const Words4 block = stream.block<Rounds>((i - skipped + k) / per_block);
+      const Words4 block = stream.block((i - skipped + k) / per_block);
       for (std::size_t element = 0; element < per_block; ++element) {
         draws[k + element] = uniform_draw<float, Bits>(block, element);
       }
