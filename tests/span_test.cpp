@@ -388,7 +388,7 @@ TEST_CASE("spans of doubles are trimmed element by element") {
 TEST_CASE("a quantum may be a subnormal float") {
   const auto trimmed = [](float value, const char* format, auto round) {
     std::vector<float> x(37, value);
-    rt::trim(std::span<float>(x), rt::AnyFormat::parse(format), round);
+    rt::trim(std::span<float>(x), rt::Trimmer{rt::AnyFormat::parse(format), round});
     CHECK(x == std::vector<float>(37, x[0]));
     return x[0];
   };

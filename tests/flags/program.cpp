@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The README's lines and zeros, compiled with flags that could change them. Fails unless every bit is right.
-#include <cstdio>
 #include <cstdint>
+#include <cstdio>
 #include <vector>
 
 #include <ristretto/span.hpp>

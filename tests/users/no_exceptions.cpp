@@ -11,7 +11,7 @@ namespace rt = ristretto;
 
 int main() {
   std::vector<float> weights{0.30f, -1.07f, 0.004f, 3.9f};
-  rt::trim(weights, rt::AnyFormat::parse("fixed:2,6"));
+  rt::trim(weights, rt::Trimmer{rt::AnyFormat::parse("fixed:2,6")});
   if (weights != std::vector<float>{0.296875f, -1.0625f, 0.0f, 1.984375f}) return 1;
   std::set_terminate([] { std::_Exit(0); });
   std::printf("%d bits\n", rt::DynamicFixedPoint{40, 6}.bits());
