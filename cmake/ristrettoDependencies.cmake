@@ -2,13 +2,14 @@
 # Finds Eigen, xsimd and what thrust.hpp needs, for the build tree and for the installed package.
 include_guard(GLOBAL)
 
-# Sets `problem` to a sentence when something is missing or too old, else to nothing. The versions are compared here
-# and not by find_package: Eigen 5 and xsimd 9 and later refuse a request for an older major version.
+# Sets `problem` to a sentence when something is missing, too old or of a major version that nobody tested, else to
+# nothing. The versions are compared here and not by find_package: Eigen 5 and xsimd 9 and later refuse a request for an
+# older major version.
 macro(ristretto_find_dependencies problem)
   set(${problem} "")
-  foreach(ristretto_dependency "Eigen3 Eigen3::Eigen 3.4.0" "xsimd xsimd 8.1.0")
+  foreach(ristretto_dependency "Eigen3 Eigen3::Eigen 3.4.0 6" "xsimd xsimd 8.1.0 15")
     string(REPLACE " " ";" ristretto_dependency "${ristretto_dependency}")
-    list(POP_FRONT ristretto_dependency ristretto_package ristretto_target ristretto_least)
+    list(POP_FRONT ristretto_dependency ristretto_package ristretto_target ristretto_least ristretto_untested)
     if(NOT TARGET ${ristretto_target})
       find_package(${ristretto_package} CONFIG QUIET)
     endif()
@@ -16,6 +17,8 @@ macro(ristretto_find_dependencies problem)
       set(${problem} "ristretto needs ${ristretto_package} ${ristretto_least} or later, but it was not found; install it or add its folder to CMAKE_PREFIX_PATH")
     elseif(${ristretto_package}_VERSION AND ${ristretto_package}_VERSION VERSION_LESS ristretto_least)
       set(${problem} "ristretto needs ${ristretto_package} ${ristretto_least} or later, found ${${ristretto_package}_VERSION}")
+    elseif(${ristretto_package}_VERSION AND NOT ${ristretto_package}_VERSION VERSION_LESS ristretto_untested)
+      set(${problem} "ristretto is tested with ${ristretto_package} ${ristretto_least} and later before ${ristretto_untested}, found ${${ristretto_package}_VERSION}; install one of these or add its folder to CMAKE_PREFIX_PATH")
     endif()
   endforeach()
   if(NOT ${problem})

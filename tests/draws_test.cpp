@@ -9,7 +9,7 @@
 #include "catch.hpp"
 #include "checks.hpp"
 
-#if defined(__SSE2__)
+#if !defined(RISTRETTO_NO_SIMD)
 
 namespace rt = ristretto;
 

@@ -385,6 +385,19 @@ TEST_CASE("spans of doubles are trimmed element by element") {
   check(rt::Trimmer{rt::Half{}, rt::RoundStochastic<16>{{.seed = 1}}});
 }
 
+TEST_CASE("a quantum may be a subnormal float") {
+  const auto trimmed = [](float value, const char* format, auto round) {
+    std::vector<float> x(37, value);
+    rt::trim(std::span<float>(x), rt::Trimmer{rt::AnyFormat::parse(format), round});
+    CHECK(x == std::vector<float>(37, x[0]));
+    return x[0];
+  };
+  CHECK(checks::same(trimmed(0.0f, "minifloat:23,8", rt::RoundNearest{}), 0.0f));
+  CHECK(checks::same(trimmed(-0.0f, "minifloat:23,8", rt::RoundDown{}), -0.0f));
+  CHECK(trimmed(0x1p-126f, "minifloat:7,8,fnuz", rt::RoundTowardZero{}) == 0x1p-126f);
+  CHECK(trimmed(-0x1p-149f, "minifloat:23,8", rt::RoundTowardZero{}) == -0x1p-149f);
+}
+
 #if !defined(RISTRETTO_NO_SIMD)
 namespace {
 
@@ -448,6 +461,10 @@ void check_operations_of_routes(checks::Disagreements& found) {
   }
   compare([](B x) { return O::with_sign(O::abs(x), x * B(-1)); },
           [](float x) { return S::with_sign(S::abs(x), x * -1); }, "with the other sign");
+  compare([](B x) { return O::positive_zero(x); }, [](float x) { return S::positive_zero(x); }, "positive_zero");
+  for (const float q : {0x1p-149f, 0x1p-126f, 1.0f, 3.0f, 0x1p127f}) {
+    compare([q](B x) { return O::divide(x, B(q)); }, [q](float x) { return S::divide(x, q); }, "divide");
+  }
   for (const float product : {0x1p-120f, 0x1p-20f, 1.0f, 0x1p23f, 0x1p120f}) {
     const float a = 0.125f;
     const float b = product / a;

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Recorded inputs and outputs of the original Ristretto, read from vectors/ristretto2016.csv.gz in RISTRETTO_DATA.
-#include <zlib.h>
-
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -66,11 +63,11 @@ float trimmed(const Row& row, float x) {
   throw std::runtime_error("unknown format " + row.format);
 }
 
-int compare_all(gzFile file) {
+int compare_all(std::FILE* file) {
   char line[256];
   int rows = 0;
   int wrong = 0;
-  while (gzgets(file, line, sizeof line) != nullptr) {
+  while (std::fgets(line, sizeof line, file) != nullptr) {
     std::string_view text = line;
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
     if (text.empty() || text.starts_with("format,")) continue;
@@ -91,13 +88,18 @@ int compare_all(gzFile file) {
 int main() try {
   const std::string folder = checks::published("vectors");
   if (folder.empty()) return 77;
-  const std::string path = folder + "ristretto2016.csv.gz";
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) {
-    std::printf("cannot open %s; RISTRETTO_DATA is the folder that holds vectors/\n", path.c_str());
+  const std::string command = "gzip -dc '" + folder + "ristretto2016.csv.gz'";  // zlib is rare on cross compilers
+  std::FILE* const rows = popen(command.c_str(), "r");
+  if (rows == nullptr) {
+    std::printf("cannot run %s\n", command.c_str());
     return 1;
   }
-  return compare_all(file.get());
+  const int result = compare_all(rows);
+  if (pclose(rows) != 0) {
+    std::printf("%s failed; RISTRETTO_DATA is the folder that holds vectors/\n", command.c_str());
+    return 1;
+  }
+  return result;
 } catch (const std::exception& error) {
   std::printf("failed: %s\n", error.what());
   return 1;

@@ -180,9 +180,10 @@ std::ostream& operator<<(std::ostream& out, const F& format) {
 
 }  // namespace ristretto
 
-// With {fmt} included before this header, formats print with fmt::print and friends as well, with the options of a
-// string.
+// With any header of {fmt} included before this one, formats print with fmt::print and friends as well, with the
+// options of a string.
 #if defined(FMT_VERSION)
+#include <fmt/format.h>  // <fmt/core.h> declares what it defines
 template <ristretto::detail::Printed F>
 struct fmt::formatter<F, char> : fmt::formatter<fmt::string_view, char> {
   template <class Context>

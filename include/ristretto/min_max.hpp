@@ -61,7 +61,8 @@ MinMax finite_ends(std::span<const float> x) noexcept {
 }
 
 [[gnu::always_inline]] inline MinMax ends_or_zeros(const MinMax& ends) noexcept {
-  return ends.min <= ends.max ? MinMax{ends.min + 0.0f, ends.max + 0.0f} : MinMax{0, 0};  // + 0: no -0
+  if (!(ends.min <= ends.max)) return {0, 0};
+  return {Ops<float>::positive_zero(ends.min), Ops<float>::positive_zero(ends.max)};
 }
 
 }  // namespace detail

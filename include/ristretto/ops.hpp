@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The few operations that formats and roundings need beside + - * /, for scalar lanes.
+// The few operations that formats and roundings need beside + - *, for scalar lanes.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +61,12 @@ struct ScalarOps {
   RISTRETTO_HOST_DEVICE static constexpr S with_sign(S m, S s) noexcept {
     return from_bits(bits(m) | (bits(s) & sign_mask));
   }
+  /// x, with +0 in the place of -0.
+  RISTRETTO_HOST_DEVICE static constexpr S positive_zero(S x) noexcept {
+    return from_bits(bits(x) == sign_mask ? U{0} : bits(x));
+  }
+  /// a / b, rounded to nearest.
+  RISTRETTO_HOST_DEVICE static constexpr S divide(S a, S b) noexcept { return a / b; }
   /// x limited to [lo, hi]; NaN stays NaN.
   RISTRETTO_HOST_DEVICE static constexpr S clamp(S x, S lo, S hi) noexcept { return x > hi ? hi : x < lo ? lo : x; }
   /// The larger and the smaller of two numbers (neither NaN, or a NaN in a, which stays).

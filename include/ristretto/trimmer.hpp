@@ -32,7 +32,7 @@ RISTRETTO_HOST_DEVICE constexpr T finish(const F& format, T r, T x) noexcept {
   if constexpr (keeps_sign_of_zero<F>) {
     return Ops<T>::copysign(r, x);  // no other result changes sign
   } else {
-    return r + T(0);  // -0 + 0 is +0
+    return Ops<T>::positive_zero(r);
   }
 }
 
@@ -41,7 +41,7 @@ template <class F, class T>
 RISTRETTO_HOST_DEVICE constexpr T finish_magnitude(const F& format, T r, T x) noexcept {
   if constexpr (requires { format.overflow(r, x); }) r = format.overflow(r, x);
   r = Ops<T>::with_sign(r, x);
-  return keeps_sign_of_zero<F> ? r : r + T(0);
+  return keeps_sign_of_zero<F> ? r : Ops<T>::positive_zero(r);
 }
 
 /// The three lines that define trimming. 0.3 to DynamicFixedPoint<2, 6>: y = 0.3, q = 2^-6, y / q = 19.2, rounded to
@@ -50,7 +50,8 @@ template <class F, class R, class T>
 RISTRETTO_HOST_DEVICE constexpr T trim_number(const F& format, const R& round, T x, std::uint64_t i) noexcept {
   const T y = format.saturate(x);
   const T q = format.quantum(y);
-  return finish(format, rounded(round, keep_tiny(y / q, y), i) * q, x);  // both scalings are exact: q is a power of two
+  const T v = keep_tiny(Ops<T>::divide(y, q), y);
+  return finish(format, rounded(round, v, i) * q, x);  // both scalings are exact: q is a power of two
 }
 
 template <class T>

@@ -14,7 +14,11 @@ namespace ristretto::detail {
 template <class Arch>
 inline constexpr bool has_draw_groups = false;
 
-#if defined(__SSE2__) && !defined(RISTRETTO_NO_SIMD)
+/// Draws of consecutive elements, in registers, from so many chains of blocks.
+template <int Bits, class Arch, std::size_t chains>
+struct DrawGroup;
+
+#if (defined(__SSE2__) || defined(__AARCH64EL__)) && !defined(RISTRETTO_NO_SIMD)
 
 template <class Arch>
   requires(sizeof(xsimd::batch<float, Arch>) == 16)
@@ -120,7 +124,8 @@ struct PhiloxRegister {
   RISTRETTO_HOST_DEVICE static Lanes high(Lanes x) noexcept { return high(x, std::make_index_sequence<2 * lanes>()); }
   template <std::size_t... half>
   RISTRETTO_HOST_DEVICE static Lanes high(Lanes x, std::index_sequence<half...>) noexcept {
-    return (Lanes)__builtin_shufflevector((Words)x, (Words)x, (half | 1)...);
+    return reinterpret_cast<Lanes>(
+        __builtin_shufflevector(reinterpret_cast<Words>(x), reinterpret_cast<Words>(x), (half | 1)...));
   }
   /// Two words of the last round: in the low halves high(product) ^ words ^ key, in the high halves the low product.
   RISTRETTO_HOST_DEVICE static Lanes last_words(Lanes product, Lanes words, std::uint64_t key) noexcept {
@@ -129,30 +134,41 @@ struct PhiloxRegister {
     if constexpr (bytes == 64) {
       constexpr __mmask16 low_halves = 0x5555;
       constexpr int xor_of_three = 0x96;
-      return (Lanes)_mm512_mask_ternarylogic_epi32((__m512i)exchanged, low_halves, (__m512i)words,
-                                                   (__m512i)(Lanes{} + key), xor_of_three);
+      return reinterpret_cast<Lanes>(_mm512_mask_ternarylogic_epi32(
+          reinterpret_cast<__m512i>(exchanged), low_halves, reinterpret_cast<__m512i>(words),
+          reinterpret_cast<__m512i>(Lanes{} + key), xor_of_three));
     }
 #endif
     return exchanged ^ (words & 0xFFFFFFFF) ^ key;
   }
   template <std::size_t... half>
   RISTRETTO_HOST_DEVICE static Lanes exchange(Lanes x, std::index_sequence<half...>) noexcept {
-    return (Lanes)__builtin_shufflevector((Words)x, (Words)x, (half ^ 1)...);
+    return reinterpret_cast<Lanes>(
+        __builtin_shufflevector(reinterpret_cast<Words>(x), reinterpret_cast<Words>(x), (half ^ 1)...));
   }
 
   /// The products of the low halves.
   RISTRETTO_HOST_DEVICE static Lanes multiply(Lanes a, Lanes b) noexcept {
-    if constexpr (bytes == 16) return (Lanes)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#if defined(__SSE2__)
+    if constexpr (bytes == 16)
+      return reinterpret_cast<Lanes>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+    if constexpr (bytes == 16)
+      return reinterpret_cast<Lanes>(
+          vmull_u32(vmovn_u64(reinterpret_cast<uint64x2_t>(a)), vmovn_u64(reinterpret_cast<uint64x2_t>(b))));
+#endif
 #if defined(__AVX2__)
-    if constexpr (bytes == 32) return (Lanes)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+    if constexpr (bytes == 32)
+      return reinterpret_cast<Lanes>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 #endif
 #if defined(__AVX512F__)
-    if constexpr (bytes == 64) return (Lanes)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b);
+    if constexpr (bytes == 64)
+      return reinterpret_cast<Lanes>(
+          _mm512_maskz_mul_epu32(0xFF, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #endif
   }
 };
 
-/// Draws of consecutive elements, in registers, from so many chains of blocks.
 template <int Bits, class Arch, std::size_t chains>
 struct DrawGroup {
   using Batch = xsimd::batch<float, Arch>;
@@ -197,7 +213,7 @@ struct DrawGroup {
   // Draws start as the bits of a number whose last place is that of the draw: less half a place, 1 or 128 is taken off.
 
   RISTRETTO_HOST_DEVICE static Batch from_words(Lanes words, float scale) noexcept {
-    return to_batch((Words)words >> 9 | Ops<float>::bits(scale)) - Batch((1 - 0x1p-24f) * scale);
+    return to_batch(reinterpret_cast<Words>(words) >> 9 | Ops<float>::bits(scale)) - Batch((1 - 0x1p-24f) * scale);
   }
   RISTRETTO_HOST_DEVICE static Batch from_padded_halves(Words padded, float scale) noexcept {
     return to_batch(padded) - Batch((128 - 0x1p-17f) * scale);
@@ -208,23 +224,27 @@ struct DrawGroup {
                                                 float scale) noexcept {
     const auto pad = static_cast<short>(Ops<float>::bits(128 * scale) >> 16);  // the lower half is 0
     if constexpr (Register::bytes == 16) {
-      const __m128i padding = _mm_set1_epi16(pad);
+      using Halves [[gnu::vector_size(16)]] = std::uint16_t;
+      const Halves padding = Halves{} + static_cast<std::uint16_t>(pad);
       const Lanes words[] = {Register::template interleave<0>(pairs.words01, pairs.words23),
                              Register::template interleave<1>(pairs.words01, pairs.words23)};
       for (std::size_t k = 0; k < 2; ++k) {
-        to[2 * k] = from_padded_halves((Words)_mm_unpacklo_epi16((__m128i)words[k], padding), scale);
-        to[2 * k + 1] = from_padded_halves((Words)_mm_unpackhi_epi16((__m128i)words[k], padding), scale);
+        const auto halves = reinterpret_cast<Halves>(words[k]);
+        const Halves low = __builtin_shufflevector(halves, padding, 0, 8, 1, 9, 2, 10, 3, 11);
+        const Halves high = __builtin_shufflevector(halves, padding, 4, 12, 5, 13, 6, 14, 7, 15);
+        to[2 * k] = from_padded_halves(reinterpret_cast<Words>(low), scale);
+        to[2 * k + 1] = from_padded_halves(reinterpret_cast<Words>(high), scale);
       }
     }
 #if defined(__AVX2__)
     if constexpr (Register::bytes == 32) {
       const __m256i padding = _mm256_set1_epi16(pad);
-      const __m256i a = (__m256i)pairs.words01;
-      const __m256i b = (__m256i)pairs.words23;
+      const __m256i a = reinterpret_cast<__m256i>(pairs.words01);
+      const __m256i b = reinterpret_cast<__m256i>(pairs.words23);
       const __m256i words[] = {_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)};
       for (std::size_t k = 0; k < 2; ++k) {
-        to[2 * k] = from_padded_halves((Words)_mm256_unpacklo_epi16(words[k], padding), scale);
-        to[2 * k + 1] = from_padded_halves((Words)_mm256_unpackhi_epi16(words[k], padding), scale);
+        to[2 * k] = from_padded_halves(reinterpret_cast<Words>(_mm256_unpacklo_epi16(words[k], padding)), scale);
+        to[2 * k + 1] = from_padded_halves(reinterpret_cast<Words>(_mm256_unpackhi_epi16(words[k], padding)), scale);
       }
     }
 #endif
@@ -238,19 +258,20 @@ struct DrawGroup {
       const __m512i padding = _mm512_set1_epi16(pad);
       constexpr __mmask32 low_halves = 0x55555555;
       for (std::size_t k = 0; k < 2; ++k) {
-        const __m512i halves = (__m512i)words[k];
-        to[2 * k] = from_padded_halves(
-            (Words)_mm512_mask_permutexvar_epi16(padding, low_halves, (__m512i)first, halves), scale);
-        to[2 * k + 1] = from_padded_halves(
-            (Words)_mm512_mask_permutexvar_epi16(padding, low_halves, (__m512i)(first + 16), halves), scale);
+        const __m512i halves = reinterpret_cast<__m512i>(words[k]);
+        const __m512i low =
+            _mm512_mask_permutexvar_epi16(padding, low_halves, reinterpret_cast<__m512i>(first), halves);
+        const __m512i high =
+            _mm512_mask_permutexvar_epi16(padding, low_halves, reinterpret_cast<__m512i>(first + 16), halves);
+        to[2 * k] = from_padded_halves(reinterpret_cast<Words>(low), scale);
+        to[2 * k + 1] = from_padded_halves(reinterpret_cast<Words>(high), scale);
       }
     }
 #endif
   }
 
   RISTRETTO_HOST_DEVICE static Batch to_batch(Words bits) noexcept {
-    using Floats [[gnu::vector_size(Register::bytes)]] = float;
-    return Batch((typename Batch::register_type)(Floats)bits);
+    return Batch(reinterpret_cast<typename Batch::register_type>(bits));
   }
 };
 

@@ -2,13 +2,16 @@
 // The operations of formats and roundings on xsimd batches.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #if !defined(__CUDACC__)  // there xsimd after 13.0 does not compile
 #include <xsimd/xsimd.hpp>
 #endif
 
 #include <ristretto/ops.hpp>
 
-#if defined(__CUDACC__) || defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+// NEON of 32-bit ARM takes subnormal numbers for zero.
+#if defined(__CUDACC__) || defined(XSIMD_NO_SUPPORTED_ARCHITECTURE) || (defined(__ARM_NEON) && !defined(__aarch64__))
 #define RISTRETTO_NO_SIMD
 #endif
 
@@ -45,6 +48,24 @@ struct Ops<xsimd::batch<float, Arch> > {
     if constexpr (Batch::size == 16) return copysign(m, s);  // one instruction
     return m | (s & Batch(-0.0f));
   }
+  RISTRETTO_HOST_DEVICE static Batch positive_zero(Batch x) noexcept {
+    if constexpr (Batch::size == 16) {  // xsimd 8 cannot compare its integers
+#if defined(__AVX512F__)
+      const __m512i u = _mm512_castps_si512(x);
+      const __mmask16 kept = _mm512_cmpneq_epi32_mask(u, _mm512_set1_epi32(INT32_MIN));
+      return _mm512_castsi512_ps(_mm512_maskz_mov_epi32(kept, u));
+#endif
+    } else {
+      const Unsigned u = bits(x);
+      return from_bits(xsimd::select(u == Unsigned(0x80000000u), Unsigned(0u), u));
+    }
+  }
+  RISTRETTO_HOST_DEVICE static Batch divide(Batch a, Batch b) noexcept {
+#if defined(__aarch64__)
+    if constexpr (Batch::size == 4) return vdivq_f32(a, b);  // xsimd 8 multiplies by an estimate of 1 / b
+#endif
+    return a / b;
+  }
   RISTRETTO_HOST_DEVICE static Batch clamp(Batch x, Batch lo, Batch hi) noexcept { return lesser(hi, greater(lo, x)); }
   RISTRETTO_HOST_DEVICE static Batch max(Batch a, Batch b) noexcept { return greater(b, a); }
   RISTRETTO_HOST_DEVICE static Batch min(Batch a, Batch b) noexcept { return lesser(b, a); }
@@ -54,6 +75,9 @@ struct Ops<xsimd::batch<float, Arch> > {
 #endif
 #if defined(__FMA__)
     if constexpr (Batch::size == 8) return _mm256_fmadd_ps(a, b, x);
+#endif
+#if defined(__aarch64__)
+    if constexpr (Batch::size == 4) return vfmaq_f32(x, a, b);
 #endif
     return x + a * b;
   }
@@ -74,11 +98,17 @@ struct Ops<xsimd::batch<float, Arch> > {
     // The intrinsic that xsimd calls makes g++ 12 warn of its undefined pass-through operand; this form has none.
     if constexpr (Batch::size == 16) return _mm512_maskz_roundscale_ps(0xFFFF, x, _MM_FROUND_TO_NEAREST_INT);
 #endif
+#if defined(__aarch64__)
+    if constexpr (Batch::size == 4) return vrndnq_f32(x);
+#endif
     return xsimd::nearbyint(x);
   }
   RISTRETTO_HOST_DEVICE static Batch floor(Batch a) noexcept {
 #if defined(__AVX512F__)
     if constexpr (Batch::size == 16) return _mm512_maskz_roundscale_ps(0xFFFF, a, _MM_FROUND_TO_NEG_INF);
+#endif
+#if defined(__aarch64__)
+    if constexpr (Batch::size == 4) return vrndmq_f32(a);
 #endif
     return xsimd::floor(a);
   }
