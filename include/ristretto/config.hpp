@@ -3,6 +3,11 @@
 // includes.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "ristretto needs C++20; compile with -std=c++20 or later"
+#include <ristretto/needs_cxx20>  // is not there, so that the compiler stops here
+#endif
+
 #include <cstdio>
 #include <exception>
 #include <string>
