@@ -138,8 +138,9 @@ std::optional<Parameters> parse_parameters(std::string_view text) {
 template <TextFormat... Fs>
 constexpr BasicAnyFormat<Fs...> BasicAnyFormat<Fs...>::scaled(int exponent) const {
   if (!can_scale(exponent)) {
-    throw std::invalid_argument("ristretto::AnyFormat::scaled: " + to_string(*this) + " times 2^" +
-                                std::to_string(exponent) + " is no format; choose an exponent that can_scale takes");
+    detail::raise<std::invalid_argument>("ristretto::AnyFormat::scaled: " + to_string(*this) + " times 2^" +
+                                         std::to_string(exponent) +
+                                         " is no format; choose an exponent that can_scale takes");
   }
   return visit([exponent](const auto& f) { return BasicAnyFormat(f.scaled(exponent)); });
 }
@@ -161,8 +162,8 @@ BasicAnyFormat<Fs...> BasicAnyFormat<Fs...>::parse(std::string_view text) {
     }
   });
   if (found) return *found;
-  throw std::invalid_argument("ristretto: no format is called \"" + std::string(text) + "\"; write " + known +
-                              "or a preset: " + presets);
+  detail::raise<std::invalid_argument>("ristretto: no format is called \"" + std::string(text) + "\"; write " + known +
+                                       "or a preset: " + presets);
 }
 
 namespace detail {

@@ -106,7 +106,8 @@ inline AnyRounding AnyRounding::parse(std::string_view text) {
   [&]<class... R>(std::type_identity<std::variant<R...>>) { (try_rounding(R{}), ...); }(std::type_identity<Variant>{});
   if (found) return *found;
   known.resize(known.size() - 2);
-  throw std::invalid_argument("ristretto: no rounding is called \"" + std::string(text) + "\"; write one of " + known);
+  detail::raise<std::invalid_argument>("ristretto: no rounding is called \"" + std::string(text) + "\"; write one of " +
+                                       known);
 }
 
 }  // namespace ristretto

@@ -100,9 +100,9 @@ struct Family<Minifloat<runtime, runtime, encoding, overflow>> {
     const auto formats = of_width(bits);
     const auto found = std::find_if(formats.begin(), formats.end(), [e](F f) { return f.exponent_bits() == e; });
     if (found == formats.end()) {
-      throw std::invalid_argument("ristretto::choose: the rule ristretto2016 gives Minifloat " + std::to_string(e) +
-                                  " exponent bits, which do not go with " + std::to_string(bits) +
-                                  " bits; choose another width or rule");
+      detail::raise<std::invalid_argument>("ristretto::choose: the rule ristretto2016 gives Minifloat " +
+                                           std::to_string(e) + " exponent bits, which do not go with " +
+                                           std::to_string(bits) + " bits; choose another width or rule");
     }
     return *found;
   }
@@ -234,17 +234,19 @@ inline std::string to_text(float x) {
 inline void check_observed(const Range& range, const std::string& at_width) {
   const std::uint64_t nan = range.nan_count(), infinite = range.infinite_count();
   if (nan + infinite > 0) {
-    throw std::invalid_argument("ristretto::choose: the range of " + at_width + " holds " + std::to_string(nan) +
-                                " NaN and " + std::to_string(infinite) + " infinities; observe finite values only");
+    detail::raise<std::invalid_argument>("ristretto::choose: the range of " + at_width + " holds " +
+                                         std::to_string(nan) + " NaN and " + std::to_string(infinite) +
+                                         " infinities; observe finite values only");
   }
   if (range.count() == 0) {
-    throw std::invalid_argument("ristretto::choose: the range for " + at_width + " is empty; observe values first");
+    detail::raise<std::invalid_argument>("ristretto::choose: the range for " + at_width +
+                                         " is empty; observe values first");
   }
 }
 inline void check_share(const std::string& function, const Choice& choice) {
   if (choice.share > 0 && choice.share <= 1) return;
-  throw std::invalid_argument(function + ": the share of values to cover is " + std::to_string(choice.share) +
-                              "; choose one in (0, 1]");
+  detail::raise<std::invalid_argument>(function + ": the share of values to cover is " + std::to_string(choice.share) +
+                                       "; choose one in (0, 1]");
 }
 
 /// The ends, as far as the largest of the values that are to be covered.
@@ -275,7 +277,7 @@ F choose(int bits, const Range& range, const Choice& choice = {}) {
   detail::check_share("ristretto::choose", choice);
   const std::vector<F> formats = Family::of_width(bits);
   if (formats.empty())
-    throw std::invalid_argument("ristretto::choose: there is no " + at_width + "; choose another width");
+    detail::raise<std::invalid_argument>("ristretto::choose: there is no " + at_width + "; choose another width");
   if (range.max_abs() == 0) return formats[std::min(detail::finest_that_covers(formats, -1, 1), formats.size() - 1)];
   if (choice.rule == RangeRule::ristretto2016) return Family::original(bits, range, choice.role);
 
@@ -283,9 +285,10 @@ F choose(int bits, const Range& range, const Choice& choice = {}) {
   const std::size_t covering = detail::finest_that_covers(formats, ends.min, ends.max);
   const bool least_error = choice.rule == RangeRule::min_mse;
   if (covering == formats.size() && !(least_error && Family::may_saturate)) {
-    throw std::invalid_argument("ristretto::choose: no " + at_width + " reaches from " + detail::to_text(ends.min) +
-                                " to " + detail::to_text(ends.max) + "; the widest ends at " +
-                                detail::to_text(formats.back().largest()) + ": " + Family::remedy);
+    detail::raise<std::invalid_argument>("ristretto::choose: no " + at_width + " reaches from " +
+                                         detail::to_text(ends.min) + " to " + detail::to_text(ends.max) +
+                                         "; the widest ends at " + detail::to_text(formats.back().largest()) + ": " +
+                                         Family::remedy);
   }
   if (!least_error) return formats[covering];
   return detail::least_squares<Arch>(formats, std::min(covering, formats.size() - 1), range);

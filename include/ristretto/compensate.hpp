@@ -52,7 +52,7 @@ class Compensation {
     while (!decompose(diagonal, rounding * scale) && rounding < 5e-7) rounding *= 10;
     if (damping > rounding && cholesky_.info() == Eigen::Success) decompose(diagonal, damping * scale);
     if (cholesky_.info() != Eigen::Success) {
-      throw std::invalid_argument(
+      detail::raise<std::invalid_argument>(
           "ristretto::Compensation: the second moment is not positive semidefinite; give it "
           "the mean of x x^T over inputs x");
     }
@@ -66,9 +66,10 @@ class Compensation {
   WeightRows retarget(const WeightRows& weights, const Eigen::MatrixXd& cross) const {
     check_columns(weights);
     if (cross.rows() != size() || cross.cols() != size() || !cross.allFinite()) {
-      throw std::invalid_argument("ristretto::Compensation: the cross moment is " + std::to_string(cross.rows()) +
-                                  " x " + std::to_string(cross.cols()) + "; give it finite numbers, " +
-                                  std::to_string(size()) + " x " + std::to_string(size()));
+      detail::raise<std::invalid_argument>("ristretto::Compensation: the cross moment is " +
+                                           std::to_string(cross.rows()) + " x " + std::to_string(cross.cols()) +
+                                           "; give it finite numbers, " + std::to_string(size()) + " x " +
+                                           std::to_string(size()));
     }
     // weights (cross + damping) (H + damping)^-1, as what it is more than the weights
     const Eigen::MatrixXd w = in_order(weights.cast<double>());
@@ -128,8 +129,8 @@ class Compensation {
     check_columns(weights);
     check_columns(rounded);
     if (weights.rows() != rounded.rows()) {
-      throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " and " +
-                                  std::to_string(rounded.rows()) + " rows are compared; give it equal shapes");
+      detail::raise<std::invalid_argument>("ristretto::Compensation: " + std::to_string(weights.rows()) + " and " +
+                                           std::to_string(rounded.rows()) + " rows are compared; give it equal shapes");
     }
     const Eigen::MatrixXd change = in_order(weights.cast<double>() - rounded.cast<double>());
     return (change * damped_ - damping_ * change).cwiseProduct(change).rowwise().sum();
@@ -158,33 +159,34 @@ class Compensation {
 
   static void check(const Eigen::MatrixXd& h, double damping) {
     if (h.rows() != h.cols() || h.rows() < 1 || !h.allFinite()) {
-      throw std::invalid_argument("ristretto::Compensation: the second moment is " + std::to_string(h.rows()) + " x " +
-                                  std::to_string(h.cols()) + (h.allFinite() ? "" : " and not finite") +
-                                  "; give it the K x K moments of the inputs");
+      detail::raise<std::invalid_argument>("ristretto::Compensation: the second moment is " + std::to_string(h.rows()) +
+                                           " x " + std::to_string(h.cols()) + (h.allFinite() ? "" : " and not finite") +
+                                           "; give it the K x K moments of the inputs");
     }
     const double least = h.diagonal().minCoeff(), most = h.diagonal().maxCoeff();
     const double asymmetry = (h - h.transpose()).cwiseAbs().maxCoeff();
     if (least < 0 || asymmetry > 1e-9 * most) {
-      throw std::invalid_argument("ristretto::Compensation: the second moment has " + std::to_string(least) +
-                                  " on its diagonal and is asymmetric by " + std::to_string(asymmetry) +
-                                  "; give it the mean of x x^T over inputs x");
+      detail::raise<std::invalid_argument>("ristretto::Compensation: the second moment has " + std::to_string(least) +
+                                           " on its diagonal and is asymmetric by " + std::to_string(asymmetry) +
+                                           "; give it the mean of x x^T over inputs x");
     }
     if (!(damping >= 0) || !std::isfinite(damping)) {
-      throw std::invalid_argument("ristretto::Compensation: the damping is " + std::to_string(damping) +
-                                  "; choose a finite one >= 0");
+      detail::raise<std::invalid_argument>("ristretto::Compensation: the damping is " + std::to_string(damping) +
+                                           "; choose a finite one >= 0");
     }
   }
   void check_columns(const WeightRows& weights) const {
     if (weights.cols() != size() || !weights.allFinite()) {
-      throw std::invalid_argument("ristretto::Compensation: the weights are " + std::to_string(weights.rows()) + " x " +
-                                  std::to_string(weights.cols()) + (weights.allFinite() ? "" : " and not finite") +
-                                  "; give it rows of " + std::to_string(size()) + " finite weights");
+      detail::raise<std::invalid_argument>("ristretto::Compensation: the weights are " +
+                                           std::to_string(weights.rows()) + " x " + std::to_string(weights.cols()) +
+                                           (weights.allFinite() ? "" : " and not finite") + "; give it rows of " +
+                                           std::to_string(size()) + " finite weights");
     }
   }
   static void check_formats(const WeightRows& weights, std::span<const AnyFormat> formats) {
     if (static_cast<std::size_t>(weights.rows()) != formats.size()) {
-      throw std::invalid_argument("ristretto::Compensation: " + std::to_string(weights.rows()) + " rows and " +
-                                  std::to_string(formats.size()) + " formats; give one format for each row");
+      detail::raise<std::invalid_argument>("ristretto::Compensation: " + std::to_string(weights.rows()) + " rows and " +
+                                           std::to_string(formats.size()) + " formats; give one format for each row");
     }
   }
 

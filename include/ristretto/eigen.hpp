@@ -140,8 +140,8 @@ bool takes_shape(const In& in, const Out& out) {
 template <EigenObject In, EigenObject Out>
 void check_shapes(const In& in, const Out& out) {
   if (!takes_shape(in, out)) {
-    throw std::invalid_argument("ristretto::trim: the input is " + to_text(shape(in)) + " and the output " +
-                                to_text(shape(out)) + "; give them equal shapes");
+    detail::raise<std::invalid_argument>("ristretto::trim: the input is " + to_text(shape(in)) + " and the output " +
+                                         to_text(shape(out)) + "; give them equal shapes");
   }
 }
 
@@ -202,13 +202,15 @@ void trim_rows(X&& x, std::span<const AnyFormat> formats, const R& round = {}, s
                   "ristretto::trim_rows: stochastic rounding addresses elements in storage order, and a row of a "
                   "column-major matrix is no run of it; use Eigen::RowMajor");
   } else if (!in_order && detail::is_indexed(round)) {
-    throw std::invalid_argument("ristretto::trim_rows: " + to_string(round) +
-                                " addresses elements in storage order, and a row of a column-major matrix is no run of "
-                                "it; use Eigen::RowMajor");
+    detail::raise<std::invalid_argument>(
+        "ristretto::trim_rows: " + to_string(round) +
+        " addresses elements in storage order, and a row of a column-major matrix is no run of "
+        "it; use Eigen::RowMajor");
   }
   if (formats.size() != static_cast<std::size_t>(x.rows())) {
-    throw std::invalid_argument("ristretto::trim_rows: the matrix has " + std::to_string(x.rows()) + " rows, but " +
-                                std::to_string(formats.size()) + " formats are given; give one for each row");
+    detail::raise<std::invalid_argument>("ristretto::trim_rows: the matrix has " + std::to_string(x.rows()) +
+                                         " rows, but " + std::to_string(formats.size()) +
+                                         " formats are given; give one for each row");
   }
   for (Eigen::Index r = 0; r < x.rows(); ++r) {
     const auto place = first + static_cast<std::uint64_t>(r * x.cols());

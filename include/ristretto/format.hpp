@@ -147,8 +147,9 @@ struct Param {
   constexpr Param() = default;
   constexpr Param(int v) {
     if (v != V) {
-      throw std::invalid_argument("ristretto: a format parameter is fixed as " + std::to_string(V) +
-                                  " in its type but given as " + std::to_string(v) + "; leave it out or use `runtime`");
+      detail::raise<std::invalid_argument>("ristretto: a format parameter is fixed as " + std::to_string(V) +
+                                           " in its type but given as " + std::to_string(v) +
+                                           "; leave it out or use `runtime`");
     }
   }
   RISTRETTO_HOST_DEVICE constexpr int get() const noexcept { return V; }
@@ -165,8 +166,8 @@ struct Param<runtime> {
 };
 
 [[noreturn]] inline void throw_bad_parameter(const char* format, const char* parameter, int value, const char* remedy) {
-  throw std::invalid_argument(std::string("ristretto: ") + format + ": " + parameter + " is " + std::to_string(value) +
-                              "; choose " + remedy);
+  detail::raise<std::invalid_argument>(std::string("ristretto: ") + format + ": " + parameter + " is " +
+                                       std::to_string(value) + "; choose " + remedy);
 }
 
 constexpr bool within(std::int64_t value, int low, int high) { return low <= value && value <= high; }

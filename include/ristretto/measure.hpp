@@ -70,9 +70,9 @@ namespace detail {
 
 inline void check_compared(std::size_t x, std::size_t trimmed) {
   if (x != trimmed) {
-    throw std::invalid_argument("ristretto::measure: the tensor has " + std::to_string(x) +
-                                " elements and its trimmed copy " + std::to_string(trimmed) +
-                                "; give them equal sizes");
+    detail::raise<std::invalid_argument>("ristretto::measure: the tensor has " + std::to_string(x) +
+                                         " elements and its trimmed copy " + std::to_string(trimmed) +
+                                         "; give them equal sizes");
   }
 }
 
@@ -107,8 +107,9 @@ struct PairedDifference {
 template <std::ranges::sized_range A, std::ranges::sized_range B>
 PairedDifference paired_difference(const A& a, const B& b) {
   if (std::ranges::size(a) != std::ranges::size(b)) {
-    throw std::invalid_argument("ristretto::paired_difference: there are " + std::to_string(std::ranges::size(a)) +
-                                " scores and " + std::to_string(std::ranges::size(b)) + "; give it two for each item");
+    detail::raise<std::invalid_argument>("ristretto::paired_difference: there are " +
+                                         std::to_string(std::ranges::size(a)) + " scores and " +
+                                         std::to_string(std::ranges::size(b)) + "; give it two for each item");
   }
   double sum = 0, squares = 0;
   auto other = std::ranges::begin(b);

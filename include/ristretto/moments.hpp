@@ -81,8 +81,9 @@ class Moments {
  private:
   void check_rows(Eigen::Index rows) const {
     if (rows != size()) {
-      throw std::invalid_argument("ristretto::Moments: " + std::to_string(rows) + " rows are added to moments of " +
-                                  std::to_string(size()) + "; give it equal sizes");
+      detail::raise<std::invalid_argument>("ristretto::Moments: " + std::to_string(rows) +
+                                           " rows are added to moments of " + std::to_string(size()) +
+                                           "; give it equal sizes");
     }
   }
 
@@ -103,10 +104,10 @@ class CrossMoment {
                   "ristretto::CrossMoment takes doubles: x.cast<double>()");
     const Eigen::Index size = products_.rows();
     if (y.rows() != size || x.rows() != size || x.cols() != y.cols()) {
-      throw std::invalid_argument("ristretto::CrossMoment: " + std::to_string(y.rows()) + " x " +
-                                  std::to_string(y.cols()) + " and " + std::to_string(x.rows()) + " x " +
-                                  std::to_string(x.cols()) + " are added to a moment of " + std::to_string(size) +
-                                  "; give it equal shapes");
+      detail::raise<std::invalid_argument>("ristretto::CrossMoment: " + std::to_string(y.rows()) + " x " +
+                                           std::to_string(y.cols()) + " and " + std::to_string(x.rows()) + " x " +
+                                           std::to_string(x.cols()) + " are added to a moment of " +
+                                           std::to_string(size) + "; give it equal shapes");
     }
     detail::for_blocks(size, detail::moments_at_once, loop, [&](Eigen::Index k, Eigen::Index count) {
       products_.middleCols(k, count).noalias() += y.derived() * x.derived().middleRows(k, count).transpose();

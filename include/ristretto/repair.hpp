@@ -22,8 +22,8 @@ inline constexpr int largest_equalizing_exponent = 60;  // what is beyond is no 
 inline void check_exponents(const char* name, std::span<const int> exponents) {
   for (std::size_t c = 0; c < exponents.size(); ++c) {
     if (exponents[c] >= -126 && exponents[c] <= 126) continue;
-    throw std::invalid_argument(std::string(name) + ": the exponent of channel " + std::to_string(c) + " is " +
-                                std::to_string(exponents[c]) + "; choose one within +-126");
+    detail::raise<std::invalid_argument>(std::string(name) + ": the exponent of channel " + std::to_string(c) + " is " +
+                                         std::to_string(exponents[c]) + "; choose one within +-126");
   }
 }
 
@@ -76,8 +76,9 @@ class BiasCorrection {
 
   static void check(std::span<const float> before, std::span<const float> wanted) {
     if (before.size() != wanted.size()) {
-      throw std::invalid_argument("ristretto::BiasCorrection: " + std::to_string(before.size()) + " numbers and " +
-                                  std::to_string(wanted.size()) + " that are wanted; give it equal sizes");
+      detail::raise<std::invalid_argument>("ristretto::BiasCorrection: " + std::to_string(before.size()) +
+                                           " numbers and " + std::to_string(wanted.size()) +
+                                           " that are wanted; give it equal sizes");
     }
   }
   /// Newton's, with the same numbers above 0 as now.
@@ -97,8 +98,9 @@ class BiasCorrection {
 /// std::invalid_argument when the sizes differ in number. Source of the idea: Nagel et al., arXiv:1906.04721.
 inline std::vector<int> equalizing_exponents(std::span<const float> read, std::span<const float> made = {}) {
   if (!made.empty() && made.size() != read.size()) {
-    throw std::invalid_argument("ristretto::equalizing_exponents: " + std::to_string(made.size()) +
-                                " channels made and " + std::to_string(read.size()) + " read; give it equal sizes");
+    detail::raise<std::invalid_argument>("ristretto::equalizing_exponents: " + std::to_string(made.size()) +
+                                         " channels made and " + std::to_string(read.size()) +
+                                         " read; give it equal sizes");
   }
   const auto used = [&](std::size_t c) {
     return read[c] > 0 && std::isnormal(read[c]) && (made.empty() || (made[c] > 0 && std::isnormal(made[c])));
@@ -128,9 +130,9 @@ inline std::vector<int> equalizing_exponents(std::span<const float> read, std::s
 inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, std::span<const int> exponents) {
   if (static_cast<std::size_t>(weights.rows()) != exponents.size() ||
       (!bias.empty() && bias.size() != exponents.size())) {
-    throw std::invalid_argument("ristretto::scale_rows: " + std::to_string(weights.rows()) + " rows, " +
-                                std::to_string(bias.size()) + " biases and " + std::to_string(exponents.size()) +
-                                " exponents; give it one for each row");
+    detail::raise<std::invalid_argument>("ristretto::scale_rows: " + std::to_string(weights.rows()) + " rows, " +
+                                         std::to_string(bias.size()) + " biases and " +
+                                         std::to_string(exponents.size()) + " exponents; give it one for each row");
   }
   detail::check_exponents("ristretto::scale_rows", exponents);
   for (std::size_t c = 0; c < exponents.size(); ++c) {
@@ -145,9 +147,9 @@ inline void scale_rows(Eigen::Ref<WeightRows> weights, std::span<float> bias, st
 inline void scale_columns(Eigen::Ref<WeightRows> weights, std::span<const int> exponents) {
   const auto columns = static_cast<std::size_t>(weights.cols());
   if (exponents.empty() || columns % exponents.size() != 0) {
-    throw std::invalid_argument("ristretto::scale_columns: " + std::to_string(columns) + " columns and " +
-                                std::to_string(exponents.size()) +
-                                " exponents; give it one for each channel, with as many columns for each");
+    detail::raise<std::invalid_argument>("ristretto::scale_columns: " + std::to_string(columns) + " columns and " +
+                                         std::to_string(exponents.size()) +
+                                         " exponents; give it one for each channel, with as many columns for each");
   }
   detail::check_exponents("ristretto::scale_columns", exponents);
   const auto each = static_cast<Eigen::Index>(columns / exponents.size());

@@ -77,9 +77,10 @@ class ScaledShapes {
   ScaledShapes(const char* name, std::span<const AnyFormat> shapes, const Choice& choice)
       : rule_(choice.rule), errors_(shapes.size()) {
     const std::string function = std::string("ristretto::") + name;
-    if (shapes.empty()) throw std::invalid_argument(function + ": there is no format to scale; give at least one");
+    if (shapes.empty())
+      detail::raise<std::invalid_argument>(function + ": there is no format to scale; give at least one");
     if (choice.rule == RangeRule::ristretto2016) {
-      throw std::invalid_argument(function + ": the rule ristretto2016 scales no formats; choose another");
+      detail::raise<std::invalid_argument>(function + ": the rule ristretto2016 scales no formats; choose another");
     }
     check_share(function, choice);
     for (const AnyFormat& shape : shapes) tried_.push_back({shape, {}});
@@ -129,7 +130,7 @@ template <class Arch = DefaultArch>
 AnyFormat choose_scaled(std::span<const AnyFormat> shapes, const Range& range, const Choice& choice = {}) {
   detail::ScaledShapes<Arch> scaled("choose_scaled", shapes, choice);
   if (range.count() == 0 || range.nan_count() + range.infinite_count() > 0) {
-    throw std::invalid_argument(
+    detail::raise<std::invalid_argument>(
         "ristretto::choose_scaled: " + std::to_string(range.count()) + " finite values were observed, and " +
         std::to_string(range.nan_count() + range.infinite_count()) + " others; observe finite values only, and some");
   }
@@ -149,8 +150,8 @@ AnyFormat choose_by(std::span<const AnyFormat> shapes, const Range& range, Loss 
   const auto loss_of = [&](const AnyFormat& format) {
     const double found = loss(format);
     if (found == found) return found;
-    throw std::invalid_argument("ristretto::choose_by: the loss with " + to_string(format) +
-                                " is NaN; return a number");
+    detail::raise<std::invalid_argument>("ristretto::choose_by: the loss with " + to_string(format) +
+                                         " is NaN; return a number");
   };
   AnyFormat best = start ? *start : choose_scaled<Arch>(shapes, range);
   double least = loss_of(best);
@@ -176,11 +177,12 @@ RowFormats choose_rows(std::span<const AnyFormat> shapes, std::span<const float>
                        const Choice& choice = {}) {
   detail::ScaledShapes<Arch> scaled("choose_rows", shapes, choice);
   if (rows == 0 || x.empty() || x.size() % rows != 0) {
-    throw std::invalid_argument("ristretto::choose_rows: " + std::to_string(x.size()) + " numbers are no " +
-                                std::to_string(rows) + " rows; give it rows of one length");
+    detail::raise<std::invalid_argument>("ristretto::choose_rows: " + std::to_string(x.size()) + " numbers are no " +
+                                         std::to_string(rows) + " rows; give it rows of one length");
   }
   if (!std::all_of(x.begin(), x.end(), [](float value) { return std::isfinite(value); })) {
-    throw std::invalid_argument("ristretto::choose_rows: the rows hold NaN or infinities; give it finite numbers");
+    detail::raise<std::invalid_argument>(
+        "ristretto::choose_rows: the rows hold NaN or infinities; give it finite numbers");
   }
   const std::size_t length = x.size() / rows;
   for (std::size_t k = 0; k < x.size(); k += length) {

@@ -57,12 +57,13 @@ template <class Candidate>
 void check_search(const char* name, std::span<const Part<Candidate>> parts, double margin) {
   for (const auto& part : parts) {
     if (part.candidates.empty()) {
-      throw std::invalid_argument(std::string(name) + ": part \"" + part.name +
-                                  "\" has no candidates; give it at least one");
+      detail::raise<std::invalid_argument>(std::string(name) + ": part \"" + part.name +
+                                           "\" has no candidates; give it at least one");
     }
   }
   if (!(margin >= 0)) {
-    throw std::invalid_argument(std::string(name) + ": the margin is " + std::to_string(margin) + "; choose one >= 0");
+    detail::raise<std::invalid_argument>(std::string(name) + ": the margin is " + std::to_string(margin) +
+                                         "; choose one >= 0");
   }
 }
 
@@ -115,7 +116,7 @@ class Search {
   /// Scores and reports an assignment. The trial stays where it is until the next.
   const Trial<Candidate>& try_out(const Assignment<Candidate>& assignment, std::optional<std::size_t> part) {
     const double value = score_(assignment);
-    if (value != value) throw std::invalid_argument("ristretto::search: the score is NaN; return a number");
+    if (value != value) detail::raise<std::invalid_argument>("ristretto::search: the score is NaN; return a number");
     if (result_.trials.empty()) result_.baseline = result_.score = value;
     result_.trials.push_back({assignment, part, value, within_margin(value, result_.baseline, margin_)});
     proceed_ = hand_to(report_, std::as_const(result_.trials.back()));

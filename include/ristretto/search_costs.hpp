@@ -80,8 +80,8 @@ struct Step {
 
 inline void check_number(double value, const char* what) {
   if (std::isfinite(value)) return;
-  throw std::invalid_argument("ristretto::search_costs: " + std::string(what) + " is " + std::to_string(value) +
-                              "; return finite numbers");
+  detail::raise<std::invalid_argument>("ristretto::search_costs: " + std::string(what) + " is " +
+                                       std::to_string(value) + "; return finite numbers");
 }
 
 /// The steps of ristretto::search_costs.

@@ -33,8 +33,8 @@ using NumberOf = std::conditional_t<Contiguous<X, const float>, float, double>;
 
 inline void check_sizes(std::size_t in, std::size_t out) {
   if (in != out) {
-    throw std::invalid_argument("ristretto::trim: the input has " + std::to_string(in) + " elements and the output " +
-                                std::to_string(out) + "; give them equal sizes");
+    detail::raise<std::invalid_argument>("ristretto::trim: the input has " + std::to_string(in) +
+                                         " elements and the output " + std::to_string(out) + "; give them equal sizes");
   }
 }
 
@@ -142,8 +142,8 @@ void trim_rows(std::span<const T> in, std::span<T> out, std::span<const AnyForma
   check_sizes(in.size(), out.size());
   const std::size_t rows = formats.size();
   if (rows == 0 ? !in.empty() : in.size() % rows != 0) {
-    throw std::invalid_argument("ristretto::trim_rows: " + std::to_string(in.size()) + " elements and " +
-                                std::to_string(rows) + " formats; give it one format for each row");
+    detail::raise<std::invalid_argument>("ristretto::trim_rows: " + std::to_string(in.size()) + " elements and " +
+                                         std::to_string(rows) + " formats; give it one format for each row");
   }
   const std::size_t length = rows == 0 ? 0 : in.size() / rows;
   for (std::size_t r = 0; r < rows; ++r) {

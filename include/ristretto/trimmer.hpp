@@ -147,8 +147,9 @@ void visit_trimmer(const Trimmer<F, R>& trimmer, Function f) {
       if constexpr (goes_with<Chosen, Rule>) {
         f(Trimmer<Chosen, Rule>{format, round});
       } else {
-        throw std::invalid_argument("ristretto::trim: RoundNearestExponent does not go with " + to_string(format) +
-                                    "; use it with pow2:Min,Max or choose another rounding");
+        detail::raise<std::invalid_argument>("ristretto::trim: RoundNearestExponent does not go with " +
+                                             to_string(format) +
+                                             "; use it with pow2:Min,Max or choose another rounding");
       }
     });
   });

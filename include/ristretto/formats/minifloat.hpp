@@ -145,7 +145,7 @@ class Minifloat : public detail::OnGrid<Minifloat<M, E, encoding, overflow_polic
     if (!can_have_bias(bias)) {
       // With bias b the largest exponent is max_exponent() + bias() - b, the exponent of the quantum as much larger.
       const int low = max_exponent() + bias_.get() - 127, high = min_exponent() - m_.get() + bias_.get() + 126;
-      throw std::invalid_argument(
+      detail::raise<std::invalid_argument>(
           "ristretto: Minifloat: the bias is " + std::to_string(bias) + "; choose " + std::to_string(bias_.get()) +
           (low <= high ? ", or one in [" + std::to_string(low) + ", " + std::to_string(high) + "]" : std::string()));
     }

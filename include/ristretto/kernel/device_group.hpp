@@ -80,8 +80,9 @@ void check_storage([[maybe_unused]] const F& format) {
     if (Storage<S>::holds(format)) return;
     std::string name = "the format";
     if constexpr (TextFormat<F>) name = to_string(format);
-    throw std::invalid_argument(std::string("ristretto::trim: ") + Storage<S>::name + " does not hold all numbers of " +
-                                name + "; use float, or a format with fewer bits");
+    detail::raise<std::invalid_argument>(std::string("ristretto::trim: ") + Storage<S>::name +
+                                         " does not hold all numbers of " + name +
+                                         "; use float, or a format with fewer bits");
   }
 }
 
