@@ -2,6 +2,8 @@
 // A format chosen at run time, and the text form of every format.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <charconv>
 #include <concepts>
 #include <optional>

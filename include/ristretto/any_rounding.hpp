@@ -2,6 +2,8 @@
 // A rounding chosen at run time, and the text form of every rounding.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <concepts>
 #include <optional>
 #include <stdexcept>

@@ -2,6 +2,8 @@
 // Chooses a format of a given bit width for what was observed.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

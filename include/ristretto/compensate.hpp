@@ -3,6 +3,8 @@
 // inputs are correlated. Ideas: Frantar and Alistarh, arXiv:2208.11696 (OBQ) and 2210.17323 (GPTQ).
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -2,6 +2,8 @@
 // Trims Eigen matrices, arrays, tensors, maps, references and blocks.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <array>
 #include <concepts>

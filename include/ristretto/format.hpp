@@ -2,6 +2,8 @@
 // What a format is: the concept, every optional hook, and parameters that are fixed in a type or stored.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <concepts>
 #include <cstdint>
 #include <limits>

@@ -2,6 +2,8 @@
 // What a trim did to a tensor, and how sure a difference of scores is.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

@@ -2,6 +2,8 @@
 // The ends of the values of a tensor.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

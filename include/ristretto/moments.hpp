@@ -2,14 +2,14 @@
 // Moments of what the weights of a layer meet.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 
 #include <Eigen/Core>
-
-#include <ristretto/config.hpp>
 
 namespace ristretto {
 

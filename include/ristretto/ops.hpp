@@ -2,9 +2,10 @@
 // The few operations that formats and roundings need beside + - *, for scalar lanes.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 
-#include <ristretto/config.hpp>
 #include <ristretto/random.hpp>
 
 namespace ristretto {

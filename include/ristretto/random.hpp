@@ -2,9 +2,9 @@
 // Random numbers that are addressed, not drawn: Philox4x32 and the stream of words it defines.
 #pragma once
 
-#include <cstdint>
-
 #include <ristretto/config.hpp>
+
+#include <cstdint>
 
 namespace ristretto {
 

@@ -2,6 +2,8 @@
 // Observes tensors as they stream by.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <bit>
 #include <cstdint>

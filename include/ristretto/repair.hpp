@@ -3,6 +3,8 @@
 // equalization, which evens out the scales of channels between layers.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

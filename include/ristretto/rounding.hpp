@@ -2,6 +2,8 @@
 // Roundings: each takes v, a number of quanta, to a neighbouring integer.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <concepts>
 #include <cstdint>
 #include <string_view>

@@ -2,6 +2,8 @@
 // Formats times powers of two: for a range, by any loss, and one for each row of a matrix (per-channel quantization).
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

@@ -2,6 +2,8 @@
 // Searches how narrow each part of something may be while a score stays within a margin.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -12,8 +14,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <ristretto/config.hpp>
 
 namespace ristretto {
 

@@ -2,6 +2,8 @@
 // Searches how narrow many parts may be, such that a cost becomes small while a score stays within a margin.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

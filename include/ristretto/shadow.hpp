@@ -2,6 +2,8 @@
 // Shadow weights: full-precision weights that training updates while the network computes with a trimmed copy.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 #include <span>
 #include <vector>

@@ -2,6 +2,8 @@
 // Trims contiguous floats and doubles on the host.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

@@ -3,6 +3,8 @@
 // Thrust's CPP, OMP or TBB system.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #if !defined(THRUST_DEVICE_SYSTEM) && !defined(__CUDACC__)
 #define THRUST_DEVICE_SYSTEM THRUST_DEVICE_SYSTEM_CPP  // Thrust's default would need CUDA
 #endif

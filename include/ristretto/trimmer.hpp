@@ -3,6 +3,8 @@
 // same bits on the routes of kernel/routes.hpp, which tests compare with this definition, over all floats.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 #include <stdexcept>
 #include <type_traits>

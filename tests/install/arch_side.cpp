@@ -24,17 +24,18 @@ template <class Arch = ristretto::DefaultArch>
   return xsimd::batch<float, Arch>::size;
 }
 
-constinit const ArchSide SIDE{STRING(SIDE), batch_floats, [] { return lanes_of(); },
-                              [](std::span<float> x) {
-                                const ristretto::RoundStochastic<> round{{.seed = 1, .stream = 2}};
-                                ristretto::trim(x, ristretto::Trimmer{ristretto::DynamicFixedPoint<2, 6>{}, round});
-                                ristretto::trim(x, ristretto::Trimmer{ristretto::AnyFormat::parse("minifloat:2,3")});
-                                const ristretto::ShadowWeights shadow(x, 1, 2);
-                                shadow.trim_step(3, x, ristretto::AnyFormat::parse("fixed:2,4"));
-                                ristretto::Range range;
-                                range.observe(x);
-                                shadow.trim_final(x, ristretto::choose<ristretto::DynamicFixedPoint<>>(4, range));
+constinit const ArchSide SIDE{
+    STRING(SIDE), batch_floats, [] { return lanes_of(); },
+    [](std::span<float> x) {
+      const ristretto::RoundStochastic<> round{{.seed = 1, .stream = 2}};
+      ristretto::trim(x, ristretto::Trimmer{ristretto::DynamicFixedPoint<2, 6>{}, round});
+      ristretto::trim(x, ristretto::Trimmer{ristretto::AnyFormat::parse("minifloat:2,3")});
+      const ristretto::ShadowWeights shadow(x, 1, 2);
+      shadow.trim_step(3, x, ristretto::AnyFormat::parse("fixed:2,4"));
+      ristretto::Range range;
+      range.observe(x);
+      shadow.trim_final(x, ristretto::choose<ristretto::DynamicFixedPoint<>>(4, range));
 #if defined(WITH_THRUST)
-                                ristretto::trim(thrust::host, x, ristretto::Trimmer{ristretto::AnyFormat::parse("minifloat:1,2,finite")});
+      ristretto::trim(thrust::host, x, ristretto::Trimmer{ristretto::AnyFormat::parse("minifloat:1,2,finite")});
 #endif
-                              }};
+    }};

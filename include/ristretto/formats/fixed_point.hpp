@@ -2,6 +2,8 @@
 // Fixed point, with and without a sign.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 #include <string_view>
 

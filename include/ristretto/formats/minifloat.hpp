@@ -2,6 +2,8 @@
 // Minifloats: a sign, exponent bits and mantissa bits, in several encodings.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <stdexcept>

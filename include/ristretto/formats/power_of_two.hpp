@@ -2,6 +2,8 @@
 // Powers of two, with and without a zero.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 #include <string_view>
 

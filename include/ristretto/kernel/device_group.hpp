@@ -2,6 +2,8 @@
 // What one thread of a device does: trims a group of neighbouring elements, which may be 16-bit numbers.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <concepts>
 #include <cstddef>

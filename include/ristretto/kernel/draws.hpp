@@ -2,6 +2,8 @@
 // Random draws for many elements at once: Philox4x32 on vector registers, with the words of RandomStream.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>

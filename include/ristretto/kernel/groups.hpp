@@ -2,6 +2,8 @@
 // Trims contiguous floats: groups of batches on the fastest route.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,8 @@
 // Faster routes to the bits of the three lines. Each says when it leads there; tests compare them over all floats.
 #pragma once
 
+#include <ristretto/config.hpp>
+
 #include <cstdint>
 #include <type_traits>
 
