@@ -338,7 +338,7 @@ TEST_CASE("LeNet's trimmed weights are the library's trim of its weights, in eac
     in_float.net.each_parameter([&](const std::string& name, const cnn::Parameter& parameter) {
       const auto values = parameter.value().values();
       std::vector<float> trimmed(values.begin(), values.end());
-      rt::trim(trimmed, name.ends_with(".bias") ? c.bias : c.weight);
+      rt::trim(trimmed, rt::Trimmer{name.ends_with(".bias") ? c.bias : c.weight});
       expected[name] = trimmed;
     });
     int compared = 0;

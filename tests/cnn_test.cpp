@@ -435,9 +435,9 @@ TEST_CASE("local response normalization trims its input and output") {
   Lrn plain{.size = 3, .alpha = 0.5f},
       with_formats{.size = 3, .alpha = 0.5f, .formats = {.input = fixed4, .output = fixed8}};
   Tensor rounded = in;
-  ristretto::trim(rounded.values(), fixed4, ristretto::RoundNearest{});
+  ristretto::trim(rounded.values(), ristretto::Trimmer{fixed4});
   plain.forward(rounded, expected, pass);
-  ristretto::trim(expected.values(), fixed8, ristretto::RoundNearest{});
+  ristretto::trim(expected.values(), ristretto::Trimmer{fixed8});
   with_formats.forward(in, out, pass);
   CHECK(same_bits(out, expected));
   pass.phase = {.training = true, .trim_activations = false};
@@ -897,7 +897,8 @@ TEST_CASE("output channels have scales of their own") {
     layer.forward(in, out, pass);
     for (int k = 0; k < weight.shape().N; ++k) {
       const auto size = static_cast<std::size_t>(weight.shape().image());
-      ristretto::trim(expected.values().subspan(static_cast<std::size_t>(k) * size, size), fixed4.scaled(k % 5 - 3));
+      ristretto::trim(expected.values().subspan(static_cast<std::size_t>(k) * size, size),
+                      ristretto::Trimmer{fixed4.scaled(k % 5 - 3)});
     }
     CHECK(same_bits(layer.weight.in_use(), expected));
     layer.formats.weight_shifts[0] = 2;  // the copy follows
@@ -1009,8 +1010,9 @@ TEST_CASE("training trims parameters stochastically by (seed, tensor, step)") {
   Pass pass{{.training = true, .seed = 42, .step = 9}, &work};
   layer.forward(in, out, pass);
   Tensor expected = layer.weight.value();
-  ristretto::trim(expected.values(), fixed4,
-                  ristretto::RoundStochastic<>{{.seed = 42, .stream = (std::uint64_t{6} << 32) + 9}});
+  ristretto::trim(
+      expected.values(),
+      ristretto::Trimmer{fixed4, ristretto::RoundStochastic<>{{.seed = 42, .stream = (std::uint64_t{6} << 32) + 9}}});
   CHECK(same_bits(layer.weight.in_use(), expected));
   pass.phase = {};
   layer.forward(in, out, pass);
