@@ -137,7 +137,7 @@ TEST_CASE("all descriptions are built and solvers read") {
   Warnings warnings;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(data)) {
     const std::string path = entry.path().string();
-    if (!path.ends_with(".prototxt")) continue;
+    if (!path.ends_with(".prototxt") || path.find("/nets/") != std::string::npos) continue;  // nets: see below
     INFO(path);
     if (path.find("solver") != std::string::npos) {
       CHECK(caffe_files::read_solver(path, warnings).has_base_lr());
@@ -163,6 +163,27 @@ TEST_CASE("all descriptions are built and solvers read") {
   const auto demo = caffe_files::read_solver(data + "ristretto-demo/solver_finetune.prototxt", warnings);
   CHECK(demo.type() == "Adam");
   CHECK(demo.iter_size() == 32);
+}
+
+TEST_CASE("published descriptions are built, or refused as what this program cannot do") {
+  const std::string nets = checks::published("data/nets/caffe");
+  if (nets.empty()) return;
+  int built = 0, refused = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(nets)) {
+    if (entry.path().extension() != ".prototxt") continue;
+    INFO(entry.path().string());
+    Warnings warnings;
+    try {
+      build(caffe_files::read_net(entry.path().string(), warnings), caffe::TEST, cnn::Shape{1, 3, 224, 224});
+      ++built;
+    } catch (const std::invalid_argument&) {
+      ++refused;
+    } catch (const std::runtime_error&) {  // of the file itself; whatever else is thrown fails the test
+      ++refused;
+    }
+  }
+  std::printf("%d published descriptions are built, %d refused\n", built, refused);
+  CHECK(built > 0);
 }
 
 TEST_CASE("LeNet scores MNIST as published") {
