@@ -122,19 +122,23 @@ RISTRETTO_HOST_DEVICE std::size_t floats_to_line(const float* p) noexcept {
   return (0 - reinterpret_cast<std::uintptr_t>(p)) % 64 / sizeof(float);
 }
 
-/// The n elements before or behind whole groups: by groups of the smallest kind, through a buffer that is one.
+/// The n elements before or behind whole groups: by groups of the smallest kind, a part of one through a buffer.
 template <class G>
 void trim_rest(const G& group, const float* in, float* out, std::size_t n, std::uint64_t first) noexcept {
   const typename G::Smallest small{group.route, group.round};
   constexpr std::size_t size = G::Smallest::size;
-  for (std::size_t k = 0; k < n;) {
+  std::size_t count = 0;
+  for (std::size_t k = 0; k < n; k += count) {
     const std::size_t offset = G::has_place ? (first + k) % size : 0;
-    const std::size_t count = std::min(n - k, size - offset);
-    float buffer[size] = {};
-    std::copy_n(in + k, count, buffer + offset);
-    small.template trim<false>(buffer, buffer, first + k - offset);
-    std::copy_n(buffer + offset, count, out + k);
-    k += count;
+    count = std::min(n - k, size - offset);
+    if (count == size) {
+      small.template trim<false>(in + k, out + k, first + k);
+      continue;
+    }
+    float part[size] = {};
+    std::copy_n(in + k, count, part + offset);
+    small.template trim<false>(part, part, first + k - offset);
+    std::copy_n(part + offset, count, out + k);
   }
 }
 
