@@ -21,6 +21,9 @@ if(RISTRETTO_KNOWS_NATIVE)
 endif()
 set(RISTRETTO_EXAMPLES_ARCH "${native}" CACHE STRING "-march of examples and benchmarks; empty: the compiler's default")
 set(ristretto_arch_flag $<$<BOOL:${RISTRETTO_EXAMPLES_ARCH}>:-march=${RISTRETTO_EXAMPLES_ARCH}>)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)  # clang 19 warns of what it finds itself on processors with AVX10
+  list(APPEND ristretto_arch_flag -Wno-unknown-warning-option -Wno-invalid-feature-combination)
+endif()
 
 # OpenCV's dnn module, a peer; Debian has it as libopencv-dnn-dev, which comes without a package for CMake.
 find_path(RISTRETTO_OPENCV_DIRECTORY opencv2/dnn.hpp PATH_SUFFIXES opencv4)
