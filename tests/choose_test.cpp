@@ -142,7 +142,8 @@ template <class F>
 std::vector<float> numbers_of(const F& format, checks::Patterns& patterns) {
   std::vector<float> x(1 + patterns.next() % 300);
   const int low = std::ilogb(format.quantum(format.saturate(0.0f)));
-  const auto octaves = static_cast<std::uint32_t>(std::ilogb(format.largest()) - low + 2);
+  const float largest = format.largest() > 0 ? format.largest() : -format.lowest();  // of one bit and a sign
+  const auto octaves = static_cast<std::uint32_t>(std::ilogb(largest) - low + 2);
   const bool is_even = patterns.next() % 2 == 0;
   const float share = std::ldexp(1.0f, -static_cast<int>(patterns.next() % 4));
   for (float& value : x) {
