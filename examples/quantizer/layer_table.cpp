@@ -39,15 +39,15 @@ void print_layers(std::span<const LayerRow> rows) {
     }
     width = std::max(width, weight_text(l.formats).size());
   }
-  fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>17}\n", "layer", "type", "params", "input",
-             "weights", "bias", "output", "SQNR w", "saturated % i/w/o", fmt::arg("n", name), fmt::arg("w", width));
+  fmt::print("{:<{}} {:<4} {:>8}  {:<{}} {:<{}} {:<{}} {:<{}} {:>7}  {:>17}\n", "layer", name, "type", "params",
+             "input", width, "weights", width, "bias", width, "output", width, "SQNR w", "saturated % i/w/o");
   double float_bytes = 0, bytes = 0;
   for (const LayerRow& l : rows) {
     const std::string sqnr = l.formats.weight ? fmt::format("{:.1f} dB", l.weight_sqnr_db) : "-";
-    fmt::print("{:<{n}} {:<4} {:>8}  {:<{w}} {:<{w}} {:<{w}} {:<{w}} {:>7}  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.name,
-               l.type, l.parameters, text(l.formats.input), weight_text(l.formats), text(l.formats.bias),
-               text(l.formats.output), sqnr, 100 * l.saturated_in, 100 * l.saturated_weight, 100 * l.saturated_out,
-               fmt::arg("n", name), fmt::arg("w", width));
+    fmt::print("{:<{}} {:<4} {:>8}  {:<{}} {:<{}} {:<{}} {:<{}} {:>7}  {:>5.2f} {:>5.2f} {:>5.2f}\n", l.name, name,
+               l.type, l.parameters, text(l.formats.input), width, weight_text(l.formats), width, text(l.formats.bias),
+               width, text(l.formats.output), width, sqnr, 100 * l.saturated_in, 100 * l.saturated_weight,
+               100 * l.saturated_out);
     float_bytes += l.float_bytes;
     bytes += l.bytes;
   }
