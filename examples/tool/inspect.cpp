@@ -81,8 +81,8 @@ void print(const std::vector<Row>& rows) {
     type = std::max(type, r.type.size());
   }
   std::int64_t parameters = 0, products = 0;
-  const auto print_row = [&](const auto&... cells) {
-    fmt::print("{:<{n}}  {:<{t}}  {:>12}  {:>10}  {:>12}  {}\n", cells..., fmt::arg("n", name), fmt::arg("t", type));
+  const auto print_row = [&](const auto& of_name, const auto& of_type, const auto&... cells) {
+    fmt::print("{:<{}}  {:<{}}  {:>12}  {:>10}  {:>12}  {}\n", of_name, name, of_type, type, cells...);
   };
   print_row("layer", "type", "output", "parameters", "multiplies", "weights");
   for (const Row& r : rows) {

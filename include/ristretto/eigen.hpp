@@ -203,7 +203,7 @@ void trim_rows(X&& x, std::span<const AnyFormat> formats, const R& round = {}, s
     static_assert(in_order || !R::indexed,
                   "ristretto::trim_rows: stochastic rounding addresses elements in storage order, and a row of a "
                   "column-major matrix is no run of it; use Eigen::RowMajor");
-  } else if (!in_order && detail::is_indexed(round)) {
+  } else if (!in_order && round.is_stochastic()) {
     detail::raise<std::invalid_argument>(
         "ristretto::trim_rows: " + to_string(round) +
         " addresses elements in storage order, and a row of a column-major matrix is no run of "

@@ -157,16 +157,6 @@ void visit_trimmer(const Trimmer<F, R>& trimmer, Function f) {
   });
 }
 
-/// Whether results depend on the place of an element in its tensor.
-template <class R>
-constexpr bool is_indexed(const R& round) noexcept {
-  if constexpr (chosen_at_run_time<R>) {
-    return round.visit([](const auto& rule) { return rule.indexed; });
-  } else {
-    return R::indexed;
-  }
-}
-
 }  // namespace detail
 
 }  // namespace ristretto
